@@ -4,6 +4,8 @@ A loss that is infinite or NaN once ruins a training for good, so numbers beyond
 in float32 count as the largest that can.
 """
 
+import functools
+
 import jax
 import jax.numpy as jnp
 
@@ -11,19 +13,45 @@ LARGEST = 1e12
 """Absolute value beyond which features count as this large (Our choice): the sum of 10^14 squares
 of it is still a float32.
 """
+LARGEST_APART = 1e8
+"""The same for distances that a softmax and learned weights follow (Our choice): their gradients
+are fourth powers.
+"""
 SMALLEST = 1.2e-38
 """Just above the smallest normal float32: below it CPUs flush to zero."""
 
 
-@jax.custom_jvp
-def bounded(x: jax.Array) -> jax.Array:
-    """float32 of `x`, within plus and minus `LARGEST`; the gradient passes as it is."""
-    return jnp.clip(x.astype(jnp.float32), -LARGEST, LARGEST)
+def bounded(x: jax.Array, largest: float = LARGEST) -> jax.Array:
+    """float32 of `x`, within plus and minus `largest`; the gradient passes as it is, but that of a
+    narrow dtype is at most its largest number (and has no forward mode).
+    """
+    return _clipped(x if float(jnp.finfo(x.dtype).max) > 1e38 else _widened(x), largest)
 
 
-@bounded.defjvp
-def _bounded_jvp(primals, tangents):
-    return bounded(*primals), tangents[0].astype(jnp.float32)
+@functools.partial(jax.custom_jvp, nondiff_argnums=(1,))
+def _clipped(x: jax.Array, largest: float) -> jax.Array:
+    return jnp.clip(x.astype(jnp.float32), -largest, largest)
+
+
+@_clipped.defjvp
+def _clipped_jvp(largest, primals, tangents):
+    return _clipped(*primals, largest), tangents[0].astype(jnp.float32)
+
+
+@jax.custom_vjp
+def _widened(x: jax.Array) -> jax.Array:
+    return x.astype(jnp.float32)
+
+
+def _widened_forward(x):
+    return _widened(x), jnp.zeros(0, x.dtype)
+
+
+def _widened_backward(like, gradient):
+    return (narrowed(gradient, like.dtype),)
+
+
+_widened.defvjp(_widened_forward, _widened_backward)
 
 
 def narrowed(x: jax.Array, dtype) -> jax.Array:

@@ -1,5 +1,8 @@
 """Between an array `[..., D]` and rows, and between rows and the parts that the heads see."""
 
+from collections.abc import Callable
+from operator import itemgetter
+
 import jax
 import jax.numpy as jnp
 
@@ -31,6 +34,22 @@ def from_books(parts: jax.Array, heads: int) -> jax.Array:
     width = parts.shape[-1]
     parts = parts.reshape(-1, heads, width) if parts.shape[0] == 1 else parts.swapaxes(0, 1)
     return parts.reshape(parts.shape[0], heads * width)
+
+
+def device_groups(rows: int) -> int:
+    """Groups that so many rows are cut into: one for every device if they share them equally. What
+    is computed group by group then stays with each device's own rows where those are sharded.
+    """
+    return jax.device_count() if rows and rows % jax.device_count() == 0 else 1
+
+
+def by_book(function: Callable, *trees):
+    """Map `function` over the leading axis of books, one after the other in the program. Batched
+    over books, the scatters and draws of rows would gather the rows of all devices on each.
+    """
+    books = jax.tree.leaves(trees)[0].shape[0]
+    done = [function(*jax.tree.map(itemgetter(book), trees)) for book in range(books)]
+    return jax.tree.map(lambda *parts: jnp.stack(parts), *done)
 
 
 def lookup(codes: jax.Array, indices: jax.Array) -> jax.Array:

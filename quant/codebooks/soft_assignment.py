@@ -73,11 +73,8 @@ def mean_posterior(log_q: jax.Array, usable: jax.Array, axis_name: str | None = 
     there are none.
     """
     count = total(usable.sum().astype(jnp.float32), axis_name)
-    masked = jnp.where(usable[:, None], log_q, -jnp.inf)
-    top = jax.lax.stop_gradient(jnp.where(usable[:, None], log_q, -1e30).max(0))
-    top = top if axis_name is None else jax.lax.pmax(top, axis_name)
-    summed = total(jnp.exp(masked - top[None]).sum(0), axis_name)
-    mean = top + jnp.log(jnp.maximum(summed, SMALLEST)) - jnp.log(jnp.maximum(count, 1))
+    summed = total(jnp.where(usable[:, None], jnp.exp(log_q), 0).sum(0), axis_name)
+    mean = jnp.log(jnp.maximum(summed, SMALLEST)) - jnp.log(jnp.maximum(count, 1))
     return jnp.where(count > 0, mean, -jnp.log(log_q.shape[1]))
 
 

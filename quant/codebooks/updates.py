@@ -13,6 +13,7 @@ import jax.numpy as jnp
 from flax import struct
 
 from jaxrl.train.parallel import total
+from quant.codebooks.rows import device_groups
 from quant.diagnostics.usage import perplexity
 from quant.errors import require, require_one_of
 
@@ -202,12 +203,20 @@ def restart(
     before, whole = _before(chance.sum(), axis_name)
     dead = rule.dead(book, whole) & (whole > 0)
     # Inverse of the distribution function: a draw of K from N by Gumbels would take N x K numbers.
-    below = before + jnp.cumsum(chance)
     place = jnp.minimum(whole * jax.random.uniform(key_pick, (codes,)), jnp.nextafter(whole, 0.0))
-    mine = (place >= before) & (place < below[-1])
-    here = jnp.minimum(jnp.searchsorted(below, place, side="right"), rows.shape[0] - 1)
+
+    def offered(rows, chance, before):
+        below = before + jnp.cumsum(chance)
+        mine = (place >= before) & (place < below[-1])
+        here = jnp.minimum(jnp.searchsorted(below, place, side="right"), rows.shape[0] - 1)
+        return jnp.where(mine[:, None], rows[here], 0)
+
     # Each device hands out its own rows among those drawn; all rows would be far more to send.
-    picked = total(jnp.where(mine[:, None], rows[here], 0), axis_name)
+    groups = device_groups(rows.shape[0])
+    parts = rows.reshape(groups, -1, rows.shape[1]), chance.reshape(groups, -1)
+    counts = parts[1].sum(1)
+    starts = before + jnp.cumsum(counts) - counts
+    picked = total(jax.vmap(offered)(*parts, starts).sum(0), axis_name)
     picked = picked + rule.noise * jax.random.normal(key_noise, picked.shape)
     amount = rule.weight(book)
 

@@ -80,14 +80,30 @@ def tempered_softmax(scores: jax.Array, tau: float | jax.Array) -> jax.Array:
     return jax.nn.softmax(below_largest(scores) / tau, axis=-1)
 
 
+@jax.custom_jvp
 def below_largest(scores: jax.Array) -> jax.Array:
     """The scores minus their largest, which changes no softmax; to be divided by a temperature.
 
-    Subtracted after the division it may not be safe: a compiler may round the quotient in one place
-    and fuse it with the subtraction in another, and for scores above 1e9 the difference is large
-    enough that its exponential is infinite.
+    The largest becomes exactly 0 and no score lies above it. A plain difference need not be safe: a
+    compiler may compute the scores twice, rounded in one place and fused with the subtraction in
+    the other, and for scores above 1e9 the two differ by so much that an exponential is infinite,
+    or all of them are 0.
     """
-    return scores - jax.lax.stop_gradient(scores.max(-1, keepdims=True))
+    lowered = scores - scores.max(-1, keepdims=True)
+    places = jax.lax.broadcasted_iota(jnp.int32, scores.shape, scores.ndim - 1)
+    largest = places == jnp.argmax(scores, -1, keepdims=True)
+    # Times zero, so that a NaN stays one.
+    return jnp.where(largest, lowered * 0, jnp.minimum(lowered, 0))
+
+
+@below_largest.defjvp
+def _below_largest_jvp(primals, tangents):
+    return below_largest(*primals), tangents[0]
+
+
+def safe_log_softmax(logits: jax.Array) -> jax.Array:
+    """Log-probabilities over the last axis, for finite logits of any size."""
+    return jax.nn.log_softmax(below_largest(logits), axis=-1)
 
 
 def zero_with_softmax_jacobian(probs: jax.Array, logits: jax.Array) -> jax.Array:

@@ -16,6 +16,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxrl.train.parallel import masked_mean
+from quant.codebooks.extremes import LARGEST_APART, bounded
 from quant.codebooks.init import Init, initial_codes
 from quant.codebooks.rows import lookup
 from quant.codebooks.soft_assignment import (
@@ -28,6 +29,7 @@ from quant.codebooks.soft_assignment import (
 )
 from quant.codebooks.updates import check_sizes
 from quant.errors import require, require_one_of
+from quant.estimators.sample import safe_log_softmax
 from quant.quantizers.interface import Batch, Found, SoftOptions, call_soft, encode_by
 from quant.types import Quantized
 
@@ -126,9 +128,8 @@ def log_posterior(params: dict, x: jax.Array, config: GMVQConfig) -> jax.Array:
     if config.learn_weights:
         weight = jnp.exp(jnp.clip(params["log_weight"], -LARGEST_LOG_WEIGHT, LARGEST_LOG_WEIGHT))
     root = jnp.sqrt(weight)[None]
-    return jax.nn.log_softmax(
-        -0.5 * squared_distances(x.astype(jnp.float32) * root, params["codes"] * root), -1
-    )
+    x, codes = (bounded(a, LARGEST_APART) for a in (x, params["codes"]))
+    return safe_log_softmax(-0.5 * squared_distances(x * root, codes * root))
 
 
 def quantize(
@@ -163,7 +164,7 @@ def _mixture(params: dict, state: dict, batch: Batch, config: GMVQConfig) -> tup
     metrics = batch.usage(index, config.num_codes)
     losses, value = {}, codes[index]
     if batch.train:
-        distance = squared_distances(batch.z, codes)
+        distance = squared_distances(*(bounded(a, LARGEST_APART) for a in (batch.z, codes)))
         spread = deviations(params, distance, config)
         terms = mixture_terms(log_q, batch.usable, batch.axis_name)
         latent = latent_term(codes, distance, spread, log_q, terms.pop("log_mean"), config)

@@ -13,6 +13,7 @@ from quant.codebooks.rows import lookup
 from quant.codebooks.soft_assignment import entropy, relaxed_rows, warmth
 from quant.codebooks.updates import check_sizes
 from quant.errors import require, require_one_of
+from quant.estimators.sample import safe_log_softmax
 from quant.quantizers.interface import Batch, Found, SoftOptions, call_soft, encode_by
 from quant.types import Quantized
 
@@ -62,7 +63,7 @@ def log_posterior(params: dict, x: jax.Array, config: GumbelVQConfig) -> jax.Arr
         jnp.einsum("nd,dk->nk", x.astype(jnp.float32), params["weight"], precision="highest")
         + params["bias"][None]
     )
-    return jax.nn.log_softmax(logits, -1)
+    return safe_log_softmax(logits)
 
 
 def quantize(

@@ -8,11 +8,13 @@ from typing import Unpack
 import jax
 import jax.numpy as jnp
 
+from quant.codebooks.extremes import LARGEST_APART, bounded
 from quant.codebooks.init import Init, initial_codes
 from quant.codebooks.rows import lookup
 from quant.codebooks.soft_assignment import entropy, relaxed_rows, squared_distances, warmth
 from quant.codebooks.updates import check_sizes
 from quant.errors import require, require_one_of
+from quant.estimators.sample import safe_log_softmax
 from quant.quantizers.interface import Batch, Found, SoftOptions, call_soft, encode_by
 from quant.types import Quantized
 
@@ -64,11 +66,15 @@ def reconstruction_loss(squared_error: jax.Array, size: int) -> jax.Array:
     return 0.5 * size * jnp.log(squared_error)
 
 
+def near(a: jax.Array) -> jax.Array:
+    """float32 of `a`, within what a squared distance over the variance bears."""
+    return bounded(a, LARGEST_APART)
+
+
 def log_posterior(params: dict, x: jax.Array, config: SQVAEConfig) -> jax.Array:
     """log of the probabilities that a code is chosen with, float32 `[N, K]`, of rows `[N, D]`."""
-    return jax.nn.log_softmax(
-        -0.5 * jnp.exp(-params["log_variance"]) * squared_distances(x, params["codes"]), -1
-    )
+    x, codes = near(x), near(params["codes"])
+    return safe_log_softmax(-0.5 * jnp.exp(-params["log_variance"]) * squared_distances(x, codes))
 
 
 def quantize(
@@ -107,7 +113,7 @@ def _relax(params: dict, state: dict, batch: Batch, config: SQVAEConfig) -> tupl
         precision = 0.5 * jnp.exp(-params["log_variance"])
         losses["entropy"] = -config.weight * metrics["entropy_row"]
         losses["distance"] = (
-            config.weight * precision * batch.mean(((batch.z - value) ** 2).sum(-1))
+            config.weight * precision * batch.mean(((near(batch.z) - near(value)) ** 2).sum(-1))
         )
     return Found(value, index, losses, metrics), state
 

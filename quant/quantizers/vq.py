@@ -21,7 +21,7 @@ from quant.codebooks.extremes import bounded
 from quant.codebooks.init import Init, initial_codes
 from quant.codebooks.nearest import Metric, Way, nearest, nearest_k, unit
 from quant.codebooks.regularizers import diversity, orthogonality, similarity
-from quant.codebooks.rows import flatten, from_books, lookup, to_books
+from quant.codebooks.rows import by_book, flatten, from_books, lookup, to_books
 from quant.codebooks.straight_through import Wrapper, synchronous, wrap_rows
 from quant.codebooks.updates import (
     Codebook,
@@ -297,9 +297,11 @@ def _nearest(
     }
     value = q
     if batch.train:
-        value = wrap_rows(
-            config.wrapper, *(a.reshape(-1, config.width) for a in (z, q)), key_wrap, axis_name
-        ).reshape(z.shape)
+        # In the order of the rows, not of the books: noise then is the same on any number of
+        # devices, and rows stay where they are.
+        parts = (from_books(a, config.heads).reshape(-1, config.width) for a in (z, q))
+        value = wrap_rows(config.wrapper, *parts, key_wrap, axis_name)
+        value = to_books(value.reshape(-1, config.heads * config.width), config.heads, config.books)
         value = synchronous(value, q, config.nu) if config.nu else value
     if learning:
         state, metrics["restarted"] = _learn(
@@ -453,9 +455,11 @@ def _learn(
     z, book = z.astype(jnp.float32), jax.vmap(age)(state.book, counts)
     z = jax.vmap(affine.to_codes)(state.moments, z) if config.affine else z
     if config.update == "ema":
-        sums = jax.vmap(lambda a, i, w: sum_rows(a, i, config.num_codes, w, axis_name))(
-            z, index, kept
-        )
+
+        def summed(rows, index, kept):
+            return sum_rows(rows, index, config.num_codes, kept, axis_name)
+
+        sums = by_book(summed, z, index, kept)
         book = jax.vmap(lambda b, n, s: move(b, n, s, config.decay, config.smoothing))(
             book, counts, sums
         )
@@ -463,10 +467,12 @@ def _learn(
     restarted = jnp.float32(0)
     if config.restart is not None:
         keys = jax.random.split(key, config.books)
-        book, number = jax.vmap(lambda b, a, w, k: restart(b, config.restart, a, w, k, axis_name))(
-            book, z, kept, keys
-        )
-        restarted = number.sum()
+
+        def renew(book, rows, kept, key):
+            return restart(book, config.restart, rows, kept, key, axis_name)
+
+        book, numbers = by_book(renew, book, z, kept, keys)
+        restarted = numbers.sum()
     return state.replace(book=book), restarted
 
 

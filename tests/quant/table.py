@@ -31,7 +31,10 @@ QUANTIZERS = {
         vq,
         vq.VQConfig(7, 6, update="gradient", nu=1.0, diversity=0.1, orthogonal=0.1),
     ),
-    "vq heads projected restart": (vq, vq.VQConfig(7, 6, heads=3, code_dim=4, restart=Restart())),
+    "vq heads projected restart": (
+        vq,
+        vq.VQConfig(7, 6, heads=3, code_dim=4, restart=Restart(), wrapper="diveq"),
+    ),
     "vq affine diveq": (vq, dataclasses.replace(LEVEL, affine=True, wrapper="diveq")),
     "residual": (rvq, rvq.ResidualConfig(LEVEL, 3)),
     "residual shared dropout": (rvq, rvq.ResidualConfig(LEVEL, 3, dropout=True, share=True)),

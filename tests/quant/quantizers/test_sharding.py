@@ -60,8 +60,7 @@ def test_jit_on_a_sharded_batch_sends_no_rows_and_equals_one_device(name):
     step, params, state = step_of(name)
     x = jax.device_put(X, NamedSharding(mesh_of(AxisType.Auto), PartitionSpec("data")))
     program = jax.jit(step).lower(params, state, x, MASK).compile()
-    if "restart" not in name:  # new codes are drawn from the rows of all devices, which meet for it
-        assert rows_sent(program, X.size // 2) == []
+    assert rows_sent(program, X.size // 2) == []
     check(name, program(params, state, x, MASK))
 
 
