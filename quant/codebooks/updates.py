@@ -37,9 +37,9 @@ class Codebook:
 Kind = Literal["count", "idle"]
 SHORTEST_WINDOW = 20
 """Steps that the window of the automatic rule has at least (Our choice)."""
-EXPECTED = 10
+EXPECTED = 30
 """Rows that an average code gets within that window (Our choice): an unused one is dead then, not
-unlucky.
+unlucky or rare. With 10, a codebook from k-means was better off without restart.
 """
 
 
@@ -48,8 +48,9 @@ class Restart:
     """When a code counts as dead, and what takes its place: a row of the batch.
 
     Without arguments a code is dead if no row chose it within a window in which an average code got
-    ten, whatever the number of rows and codes. A `threshold` in rows per step, as other libraries
-    have it, takes living codes away where a step has hardly more rows than there are codes.
+    thirty, whatever the number of rows and codes, and a row that lies far from its code is more
+    likely to take its place. A `threshold` in rows per step, as other libraries have it, takes
+    living codes away where a step has hardly more rows than there are codes.
     """
 
     kind: Kind | None = None
@@ -87,6 +88,15 @@ class Restart:
             return book.idle >= self.patience
         window = EXPECTED * book.idle.size / jnp.maximum(rows, 1.0)
         return book.idle >= jnp.maximum(window, SHORTEST_WINDOW)
+
+    def chance(self, usable: jax.Array, distance: jax.Array, metric: str) -> jax.Array:
+        """Weight `[N]` with which each row takes the place of a dead code: with the automatic rule
+        its distance to its code, as k-means++ draws (Our choice); with the others all usable rows
+        are alike, and so with inner products, which are no distances.
+        """
+        if self.kind == "count" or self.patience is not None or metric == "dot":
+            return usable.astype(jnp.float32)
+        return jnp.where(usable, jnp.maximum(distance, 1e-12), 0)
 
     def weight(self, book: Codebook) -> jax.Array:
         """Count that a new code begins with."""
@@ -177,7 +187,7 @@ def restart(
     book: Codebook,
     rule: Restart,
     x: jax.Array,
-    usable: jax.Array,
+    chance: jax.Array,
     key: jax.Array,
     axis_name: str | None = None,
 ) -> tuple[Codebook, jax.Array]:
@@ -190,7 +200,8 @@ def restart(
       book: after the moving average of this step.
       rule: which codes are dead.
       x: `[N, D]`, this device's rows.
-      usable: bool `[N]`; if no row is usable anywhere, nothing is restarted.
+      chance: bool or float `[N]`, weight with which each row is drawn, 0 where it is not usable
+        (see `Restart.chance`); if no row is usable anywhere, nothing is restarted.
       key: PRNG key.
       axis_name: devices that hold the other rows.
 
@@ -199,24 +210,28 @@ def restart(
     """
     codes = book.codes.shape[0]
     key_pick, key_noise = jax.random.split(jax.random.fold_in(key, book.drawn))
-    rows, chance = x.astype(jnp.float32), usable.astype(jnp.float32)
-    before, whole = _before(chance.sum(), axis_name)
-    dead = rule.dead(book, whole) & (whole > 0)
+    rows, chance = x.astype(jnp.float32), chance.astype(jnp.float32)
+    usable = total((chance > 0).sum(dtype=jnp.float32), axis_name)
+    dead = rule.dead(book, usable) & (usable > 0)
+    groups = device_groups(rows.shape[0]) if axis_name is None else 1
+    parts = rows.reshape(groups, -1, rows.shape[1]), chance.reshape(groups, -1)
+    first, sums = _sums_of_all(parts[1].sum(1), axis_name)
     # Inverse of the distribution function: a draw of K from N by Gumbels would take N x K numbers.
-    place = jnp.minimum(whole * jax.random.uniform(key_pick, (codes,)), jnp.nextafter(whole, 0.0))
+    ends = jnp.cumsum(sums)
+    place = jnp.minimum(
+        ends[-1] * jax.random.uniform(key_pick, (codes,)), jnp.nextafter(ends[-1], 0.0)
+    )
 
-    def offered(rows, chance, before):
-        below = before + jnp.cumsum(chance)
-        mine = (place >= before) & (place < below[-1])
-        here = jnp.minimum(jnp.searchsorted(below, place, side="right"), rows.shape[0] - 1)
-        return jnp.where(mine[:, None], rows[here], 0)
+    def offered(rows, chance, number):
+        start = jnp.where(number > 0, ends[number - 1], 0)
+        mine = (place >= start) & (place < ends[number])
+        here = jnp.searchsorted(start + jnp.cumsum(chance), place, side="right")
+        # Sums of parts and of the whole differ in rounding: never beyond the last row that counts.
+        last = jnp.where(chance > 0, jnp.arange(chance.shape[0]), 0).max()
+        return jnp.where(mine[:, None], rows[jnp.minimum(here, last)], 0)
 
     # Each device hands out its own rows among those drawn; all rows would be far more to send.
-    groups = device_groups(rows.shape[0])
-    parts = rows.reshape(groups, -1, rows.shape[1]), chance.reshape(groups, -1)
-    counts = parts[1].sum(1)
-    starts = before + jnp.cumsum(counts) - counts
-    picked = total(jax.vmap(offered)(*parts, starts).sum(0), axis_name)
+    picked = total(jax.vmap(offered)(*parts, first + jnp.arange(groups)).sum(0), axis_name)
     picked = picked + rule.noise * jax.random.normal(key_noise, picked.shape)
     amount = rule.weight(book)
 
@@ -233,14 +248,14 @@ def restart(
     return book, dead.sum().astype(jnp.float32)
 
 
-def _before(count: jax.Array, axis_name: str | None) -> tuple[jax.Array, jax.Array]:
-    """Sum of `count` over the devices before this one, and over all."""
+def _sums_of_all(own: jax.Array, axis_name: str | None) -> tuple[jax.Array, jax.Array]:
+    """Number of the first of this device's groups among those of all devices, and the sums of all
+    of them, of the sums `[G]` of its own.
+    """
     if axis_name is None:
-        return jnp.zeros_like(count), count
-    size, own = jax.lax.psum(1, axis_name), jax.lax.axis_index(axis_name)
-    each = jnp.arange(size)
-    counts = jax.lax.psum(jnp.where(each == own, count, 0), axis_name)
-    return jnp.where(each < own, counts, 0).sum(), counts.sum()
+        return jnp.int32(0), own
+    size, here = jax.lax.psum(1, axis_name), jax.lax.axis_index(axis_name)
+    return here, jax.lax.psum(jnp.where(jnp.arange(size) == here, own, 0), axis_name)
 
 
 def usage_metrics(count: jax.Array) -> dict[str, jax.Array]:

@@ -262,6 +262,7 @@ class _Heads(NamedTuple):
 
     z: jax.Array
     index: jax.Array
+    distance: jax.Array
     kept: jax.Array
     """bool `[books, M]`."""
 
@@ -290,7 +291,8 @@ def _nearest(
         index, distance = _drawn(batch, z, codes, config)
     q = jax.vmap(lambda c, i: c[i])(codes, index)
 
-    losses = _losses(_Heads(z, index, kept), q, codes, config, axis_name)
+    found = _Heads(z, index, distance, kept)
+    losses = _losses(found, q, codes, config, axis_name)
     counts = jax.vmap(lambda i, w: count_rows(i, config.num_codes, w, axis_name))(index, kept)
     metrics = jax.tree.map(jnp.mean, jax.vmap(usage_metrics)(counts)) | {
         "distance": masked_mean(distance, kept, None, axis_name)
@@ -304,9 +306,7 @@ def _nearest(
         value = to_books(value.reshape(-1, config.heads * config.width), config.heads, config.books)
         value = synchronous(value, q, config.nu) if config.nu else value
     if learning:
-        state, metrics["restarted"] = _learn(
-            state, _Heads(z, index, kept), counts, config, key_restart, axis_name
-        )
+        state, metrics["restarted"] = _learn(state, found, counts, config, key_restart, axis_name)
     out = _project(params, "project_out", from_books(value, config.heads))
     index = from_books(index[..., None], config.heads)
     return Found(out, index if config.heads > 1 else index[:, 0], losses, metrics), state
@@ -404,7 +404,7 @@ def _drawn(batch: Batch, z, codes, config: VQConfig) -> tuple[jax.Array, jax.Arr
 
 def _losses(rows: _Heads, q, codes, config: VQConfig, axis_name) -> dict[str, jax.Array]:
     """Every loss that has a weight, times its weight."""
-    stop, (z, index, kept) = jax.lax.stop_gradient, rows
+    stop, (z, index, _, kept) = jax.lax.stop_gradient, rows
 
     def over(a):
         return masked_mean(a, jnp.broadcast_to(kept[..., None], a.shape), None, axis_name)
@@ -451,7 +451,7 @@ def _learn(
     """Moving averages, ages, restarts. With update "gradient" only the ages: its codes belong to
     the optimizer.
     """
-    z, index, kept = jax.lax.stop_gradient(rows)
+    z, index, distance, kept = jax.lax.stop_gradient(rows)
     z, book = z.astype(jnp.float32), jax.vmap(age)(state.book, counts)
     z = jax.vmap(affine.to_codes)(state.moments, z) if config.affine else z
     if config.update == "ema":
@@ -468,10 +468,11 @@ def _learn(
     if config.restart is not None:
         keys = jax.random.split(key, config.books)
 
-        def renew(book, rows, kept, key):
-            return restart(book, config.restart, rows, kept, key, axis_name)
+        def renew(book, rows, chance, key):
+            return restart(book, config.restart, rows, chance, key, axis_name)
 
-        book, numbers = by_book(renew, book, z, kept, keys)
+        chance = config.restart.chance(kept, distance, config.metric)
+        book, numbers = by_book(renew, book, z, chance, keys)
         restarted = numbers.sum()
     return state.replace(book=book), restarted
 

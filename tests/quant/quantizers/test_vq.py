@@ -120,6 +120,23 @@ def test_a_restarted_code_survives_the_next_step():
     assert jnp.linalg.norm(later.book.codes[0, 3] - reborn) < 0.2
 
 
+def test_the_automatic_rule_draws_rows_that_lie_far_from_their_codes():
+    """One row of a thousand is far; masked ones farther still. By chance alone it would be drawn
+    one time in a thousand.
+    """
+    config = VQConfig(6, 1, decay=1.0, restart=Restart())
+    params, state = start(config)
+    book = state.book
+    idle = book.idle.at[0, 2:].set(10**6)
+    state = state.replace(book=book.replace(codes=jnp.zeros((1, 6, 1)), idle=idle))
+    x = jnp.full((1000, 1), 1e-3).at[17].set(5.0).at[30].set(99.0)
+    out, after = quantize(
+        params, state, x, config, key=jax.random.key(0), mask=jnp.arange(1000) != 30
+    )
+    assert out.metrics["restarted"] == 4
+    np.testing.assert_array_equal(after.book.codes[0, 2:, 0], 5)
+
+
 def test_codes_idle_for_long_are_restarted():
     config = VQConfig(4, 2, decay=1.0, restart=Restart(kind="idle", patience=3))
     params, state = start(config)
