@@ -63,6 +63,12 @@ class Explain(Inputs):
     """Named queries over the old schema."""
     seed: int = 0
     """Seed of the test databases and of the choice between ties."""
+    constant: tuple[str, ...] = ()
+    """Constants of old tables that become one, as old_table=value; else their names decide."""
+    renumber: bool = False
+    """Let the data script give other keys where merged tables share some; whoever knows a key from
+    outside the database must learn the new one.
+    """
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -139,6 +145,8 @@ def synthesize(command: Synthesize) -> int:
         seed=command.seed,
         verify=command.verify,
         keep_by_hand=not command.strict,
+        constants=command.constant,
+        renumber=command.renumber,
     )
     found = _found(command, options, tell)
     if isinstance(found, NoProgram):
@@ -383,7 +391,15 @@ def run_explain(command: Explain) -> int:
     """Print the explanation; 3 or 4 if there is nothing to explain."""
     found = _found(
         command,
-        Options(command.dialect, 1, command.budget, seed=command.seed, verify="off"),
+        Options(
+            command.dialect,
+            1,
+            command.budget,
+            seed=command.seed,
+            verify="off",
+            constants=command.constant,
+            renumber=command.renumber,
+        ),
         lambda line: None,
     )
     if isinstance(found, Refactoring):

@@ -35,6 +35,12 @@ class Options:
     learning is worth.
     """
     most_correspondences: int = 200  # most correspondences tried
+    constants: tuple[str, ...] = ()
+    """Constants of old tables that are merged into one, each "old_table=value"."""
+    renumber: bool = False
+    """Give rows of merged tables other keys where two have the same, though the program shows them
+    or is given them.
+    """
 
 
 @dataclass(frozen=True)

@@ -25,11 +25,22 @@ from reasoning.synthesis.migrator.correspondence.search import correspondences, 
 from reasoning.synthesis.migrator.equivalence.bounded_test import Comparison
 from reasoning.synthesis.migrator.equivalence.initial_states import starts_of
 from reasoning.synthesis.migrator.equivalence.z3_check import functions_of, verify_program
-from reasoning.synthesis.migrator.lookups.find import extracted, without_lookups
+from reasoning.synthesis.migrator.lookups.find import extracted, unsupported, without_lookups
 from reasoning.synthesis.migrator.lookups.rewrite import Rewriter, real_mapping
+from reasoning.synthesis.migrator.merging.find import Merged, merged
+from reasoning.synthesis.migrator.merging.rewrite import Merger
+from reasoning.synthesis.migrator.merging.rules import (
+    held_references,
+    merge_notes,
+    merged_images,
+    merged_mapping,
+    renumbered,
+)
+from reasoning.synthesis.migrator.merging.split_schema import split_schema
 from reasoning.synthesis.migrator.result import NoProgram, Options, OutOfTime, Refactoring
 from reasoning.synthesis.migrator.sketch.build import Sketch, affected, make_sketch, tables_named
 from reasoning.synthesis.migrator.sketch.target import ByHand, Unrewritable, View, view_of
+from reasoning.synthesis.migrator.sql.given_keys import settled
 from reasoning.synthesis.migrator.sql.parse import parse_program
 from reasoning.synthesis.migrator.sql.program import Function, Program
 from reasoning.synthesis.migrator.sql.tables import Tables, read_tables
@@ -130,9 +141,120 @@ def refactor(
     )
     effort.phases["parse"] = clock.worked()
     task = _Task(old, source, target, options, clock, effort, progress)
-    found = _with_lookups(task) or _search(task)
+    found = _solved(task)
     effort.seconds = clock.spent()
     return found
+
+
+def _solved(task: _Task):
+    """The refactoring: with merged tables, with lookup tables, or plainly."""
+    merges = merged(task.source, task.target, task.options.constants)
+    if not merges:
+        if reason := unsupported(task.source, task.target):
+            return NoProgram(reason, task.effort)
+        return _with_lookups(task) or _search(task)
+    found = _with_merges(task, merges)
+    if isinstance(found, Refactoring | OutOfTime):
+        return found
+    plain = _with_lookups(task) or _search(task)
+    if isinstance(plain, Refactoring):
+        return plain
+    tables = " and ".join(f"{' and '.join(one.sources)} into {one.table}" for one in merges)
+    return NoProgram(f"merging {tables}: {found}", task.effort)
+
+
+def _with_merges(task: _Task, merges: list[Merged]) -> Refactoring | OutOfTime | str:
+    """The refactoring by way of a schema in which each merged table is split again; or why there is
+    none.
+    """
+    text = split_schema(task.source, task.target, merges)
+    where = "the new schema with its merged tables apart"
+    plainer = read_tables(text, task.options.dialect, where)
+    task.progress(f"merged tables: {'; '.join(one.words() for one in merges)}")
+    quick = replace(task.options, bound=min(task.options.bound, 1), verify="off", constants=())
+    inner = replace(task, target=plainer, options=quick)
+    plain = _with_lookups(inner) or _search(inner)
+    if not isinstance(plain, Refactoring):
+        return plain if isinstance(plain, OutOfTime) else plain.reason
+    merger, made, left = Merger(merges, task.target), {}, {}
+    held = {source for one in merges for source in one.sources}
+    for function in plain.new.functions:
+        try:
+            made[function.name] = merger.function(function)
+        except Unrewritable as problem:
+            left[function.name] = str(problem)
+        if not function.statements and plain.old.named(function.name).tables & held:
+            left[function.name] = function.outside
+    if left and not task.options.keep_by_hand:
+        return next(iter(left.values()))
+    try:
+        mapping = merged_mapping(plain.mapping, merges, task.target)
+    except Unrewritable as problem:
+        return str(problem)
+    old = _outside(plain.old, left)
+    rewritten = tuple(
+        name
+        for name, one in made.items()
+        if name not in left and (name in plain.rewritten or one != plain.new.named(name))
+    )
+    new = _with(old, {name: made[name] for name in rewritten}, task.target)
+    shifts = renumbered(mapping, old, task.options.renumber)
+    mapping = replace(mapping, shifts=shifts)
+    notes = (*plain.notes, *merge_notes(merges, mapping))
+    found = replace(
+        plain,
+        old=old,
+        new=new,
+        target=task.target,
+        correspondence=merged_images(plain.correspondence, merges),
+        mapping=mapping,
+        rewritten=rewritten,
+        by_hand=tuple(dict.fromkeys([*plain.by_hand, *left])),
+        notes=notes,
+    )
+    checking = held_references(task.target, merges)
+    return _whole(replace(task, old=old), found, checking)
+
+
+def _whole(task: _Task, found: Refactoring, checking: Tables) -> Refactoring | str:
+    """The refactoring compared as a whole with the old program, each function alone, then in
+    sequences; or the difference.
+    """
+    mapping = replace(found.mapping, target=checking)
+    task = replace(task, source=mapping.source, target=checking)
+    old, new = task.old, found.new
+    concerned = [old.named(name) for name in found.rewritten]
+    try:
+        world = simulation(old, mapping, concerned, task.options.seed)
+    except Unrelated as problem:
+        return f"the data mapping breaks the new schema: {problem}"
+    try:
+        for function in concerned:
+            for nulls in (False, True)[: 1 if function.name in found.differs else 2]:
+                if failure := fail_of(world, function, new.named(function.name), nulls):
+                    return f"{function.name}: {failure.what} with {failure.arguments}"
+        search = _Search([], world, differs=dict(found.differs))
+        checked, verified = _compared(task, new, search)
+    finally:
+        world.close()
+    if checked.failure:
+        failure = checked.failure
+        return (
+            f"{', '.join(failure.functions)} differ (old: {failure.old}, new: {failure.new}, after "
+            f"{failure.calls})"
+        )
+    if functions_of(verified):
+        return f"the solver finds a difference: {verified}"
+    return replace(
+        found,
+        checked=checked,
+        related=found.related + world.tests,
+        verified=verified,
+        never=tuple(sorted(set(checked.never) - world.succeeded)),
+        idle=tuple(
+            sorted((set(checked.idle) | world.succeeded) - world.effective - _busy(checked))
+        ),
+    )
 
 
 def _with_lookups(task: _Task) -> Refactoring | None:
@@ -167,7 +289,7 @@ def _with_lookups(task: _Task) -> Refactoring | None:
         for name, one in made.items()
         if name not in left and (name in plain.rewritten or one != plain.new.named(name))
     )
-    new = _with(old, {name: made[name] for name in rewritten}, task.target.schemas)
+    new = _with(old, {name: made[name] for name in rewritten}, task.target)
     try:
         mapping = real_mapping(plain.mapping, lookups, task.target)
         world = simulation(old, mapping, [old.named(name) for name in rewritten], task.options.seed)
@@ -380,12 +502,8 @@ def _completion(task: _Task, attempt: _Attempt, search: _Search, given):
                 (complaints[name] for name in missing if name in complaints),
                 "no completion is left",
             )
-            return (
-                f"no equivalent for {what}",
-                _with(task.old, passed, task.target.schemas),
-                missing,
-            )
-        new = _with(task.old, completion.build(picks), task.target.schemas)
+            return (f"no equivalent for {what}", _with(task.old, passed, task.target), missing)
+        new = _with(task.old, completion.build(picks), task.target)
         task.progress(
             f"a program after {task.effort.iterations} proposals; comparing sequences of up to "
             f"{task.options.bound} updates"
@@ -464,7 +582,7 @@ def _time(effort, phase, seconds):
     effort.phases[phase] = effort.phases.get(phase, 0.0) + seconds
 
 
-def _with(old: Program, made: dict[str, Function], schemas: dict[str, str]) -> Program:
+def _with(old: Program, made: dict[str, Function], target: Tables) -> Program:
     """The program with some functions replaced; those whose text did not change keep it
     as written.
     """
@@ -472,11 +590,11 @@ def _with(old: Program, made: dict[str, Function], schemas: dict[str, str]) -> P
     def kept(f):
         return replace(
             f,
-            statements=made[f.name].statements,
+            statements=settled(made[f.name].statements, target),
             tables=tables_named(made[f.name].statements),
             text=f.text if made[f.name].statements == f.statements else "",
         )
 
     return Program(
-        tuple(kept(f) if f.name in made else f for f in old.functions), old.dialect, schemas
+        tuple(kept(f) if f.name in made else f for f in old.functions), old.dialect, target.schemas
     )

@@ -16,6 +16,7 @@ from typing import Any
 from reasoning.synthesis.migrator.correspondence.mapping import DataMapping
 from reasoning.synthesis.migrator.sql.parse import placed
 from reasoning.synthesis.migrator.sql.program import Function, Insert, Program
+from reasoning.synthesis.migrator.sql.tables import Tables
 from reasoning.synthesis.migrator.sql.unparse import name_of
 from reasoning.synthesis.migrator.testing.actions import changed_actions
 from reasoning.synthesis.migrator.testing.database import (
@@ -255,15 +256,24 @@ def _given(
             row = tuple(
                 None
                 if column not in keys and column not in table.required and chance.random() < nulls
-                else domain(kind)[
-                    n if column in keys else chance.randrange(2 if column in referring else 3)
-                ]
+                else _apart(source.tables, name, kind, n)
+                if column in keys
+                else domain(kind)[chance.randrange(2 if column in referring else 3)]
                 for column, kind in table.types.items()
                 if column not in table.computed
             )
             rows[tuple(row[table.stored.index(c)] for c in table.key) or row] = row
         made[name] = list(rows.values())
     return made
+
+
+def _apart(tables: Tables, name: str, kind: str, n: int) -> Any:
+    """The n-th key of a table; tables that share no key have others."""
+    groups = [[table for table, _ in group] for group in tables.apart]
+    rank = next((group.index(name) for group in groups if name in group), 0)
+    if not rank or kind not in ("int", "str"):
+        return domain(kind)[n]
+    return 100 * rank + n if kind == "int" else f"{domain(kind)[n]}{rank}"
 
 
 def _arguments(function: Function, rows, domains: Domains, mapping) -> list[dict[str, Any]]:

@@ -9,7 +9,7 @@ simulation relation), so functions can be made and tested one by one.
 
 import itertools
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from reasoning.synthesis.migrator.correspondence.join_trees import Tree, steiner_trees
@@ -66,15 +66,19 @@ class Rule:
     tree: Tree  # references that join other source tables to it
     cells: dict[str, Cell]  # content of each column
     distinct: str = ""  # the column of a lookup table, whose values it has once each
+    also: tuple["Rule", ...] = ()  # rules for further old tables, whose rows it takes, too
+    only: tuple[str, Any] | None = None  # a column of the anchor and the value that its rows have
+
+    @property
+    def parts(self) -> tuple["Rule", ...]:
+        """The rule for each old table whose rows it takes; mostly one."""
+        return (replace(self, also=()), *self.also)
 
     @property
     def body(self) -> tuple[str, ...]:
         """The source tables, the anchor first."""
-        return tuple(
-            dict.fromkeys(
-                [self.anchor, *sorted(t for edge in self.tree for t in (edge.table, edge.to))]
-            )
-        )
+        mine = [self.anchor, *sorted(t for edge in self.tree for t in (edge.table, edge.to))]
+        return tuple(dict.fromkeys([*mine, *(t for one in self.also for t in one.body)]))
 
 
 @dataclass(frozen=True)
@@ -86,14 +90,23 @@ class DataMapping:
     rules: dict[str, Rule]  # by target table
     twins: frozenset[frozenset[Place]] = frozenset()
     """Pairs of source columns of which one place holds both."""
+    shifts: dict[Place, tuple[Place, ...]] = field(default_factory=dict)
+    """Source columns whose values become others, and the keys whose highest values are added."""
+
+    @property
+    def parts(self) -> list[Rule]:
+        """The rules, one for each pair of a target table and an old table whose rows it takes."""
+        return [part for rule in self.rules.values() for part in rule.parts]
 
     def identity(self, table: str) -> bool:
         """Test if a source table is in the target as it is."""
         rule = self.rules.get(table)
-        if rule is None or table not in self.source or rule.tree:
+        if rule is None or table not in self.source or rule.tree or rule.also or rule.only:
             return False
         old, new = self.source[table], self.target[table]
         same = {column: Copy(table, column) for column in old.stored}
+        if any((table, column) in self.shifts for column in old.stored):
+            return False
         return rule.cells == same and old.defaults == new.defaults and old.computed == new.computed
 
     @property
@@ -112,8 +125,8 @@ class DataMapping:
     def made(self) -> frozenset[Place]:
         """Target columns that hold invented keys."""
         return frozenset(
-            (name, c)
-            for name, rule in self.rules.items()
+            (rule.table, c)
+            for rule in self.parts
             for c, cell in rule.cells.items()
             if isinstance(cell, Made)
         )
@@ -122,7 +135,11 @@ class DataMapping:
         """Target tables with one row for each row of a source table: those that referred to none of
         the others last.
         """
-        return [name for name, rule in self.rules.items() if rule.anchor == table]
+        return [
+            name
+            for name, rule in self.rules.items()
+            if any(part.anchor == table for part in rule.parts)
+        ]
 
 
 class Unfilled(Exception):

@@ -8,9 +8,9 @@ changed, and are rewritten afterwards; the whole is then compared with the old p
 from dataclasses import dataclass
 
 from reasoning.synthesis.errors import need
-from reasoning.synthesis.migrator.correspondence.similarity import similarity
+from reasoning.synthesis.migrator.correspondence.similarity import similarity, singular
 from reasoning.synthesis.migrator.sql.ddl_statements import Written, creates_table, statements_of
-from reasoning.synthesis.migrator.sql.tables import Edge, Tables
+from reasoning.synthesis.migrator.sql.tables import Edge, Place, Tables
 
 
 @dataclass(frozen=True)
@@ -136,3 +136,48 @@ def _retyped(part, lookup: Extracted, holder: Written, exp) -> None:
         if not isinstance(constraint.kind, exp.Reference | exp.DefaultColumnConstraint)
     ]
     part.set("constraints", kept)
+
+
+def unsupported(source: Tables, target: Tables) -> str:
+    """A sentence on a new lookup table of several columns, or one that several columns refer to;
+    empty: there is none.
+    """
+    for name, lookup in target.by_name.items():
+        edges = [edge for edge in target.edges if edge.to == name and edge.table != name]
+        if name in source or not edges or any(edge.table == name for edge in target.edges):
+            continue
+        for columns in lookup.unique:
+            given = [_given_by(source, target, (name, c)) for c in columns]
+            tables = {table for table, _ in given if table}
+            own = source[next(iter(tables))] if len(tables) == 1 else None
+            names = {column for _, column in given}
+            if own is None or not all(names):
+                continue
+            if any(key and set(key) <= names for key in (own.key, *own.unique)):
+                continue
+            if len(columns) > 1:
+                return (
+                    f"{name} would hold each ({', '.join(columns)}) once, and lookup tables of "
+                    f"several columns are not written: leave out UNIQUE ({', '.join(columns)}), so "
+                    f"that each row of {own.name} gets a row of its own there"
+                )
+            if len(edges) > 1:
+                ends = " and ".join(f"{edge.table}.{', '.join(edge.columns)}" for edge in edges)
+                return (
+                    f"{ends} refer to {name}, and a lookup table that several columns share is not "
+                    f"written: give each of them a lookup table of its own"
+                )
+    return ""
+
+
+def _given_by(source: Tables, target: Tables, place: Place) -> tuple[str, str]:
+    """The old column, gone from the new schema, that is called most like one of a lookup table."""
+    kind, words = target.type_of(place), (place[1], singular(place[0]))
+    options = [
+        (max(similarity(name, word) for word in words), table, name)
+        for table, old in source.by_name.items()
+        for name, one in old.types.items()
+        if one == kind and not (table in target and name in target[table].types)
+    ]
+    alike = [one for one in options if one[0] > 0.4 or any(word in one[2] for word in words)]
+    return max(alike)[1:] if alike else ("", "")

@@ -20,6 +20,7 @@ from reasoning.synthesis.migrator.sql.program import (
     And,
     Cmp,
     Col,
+    Compound,
     Conflict,
     Delete,
     Expr,
@@ -89,7 +90,11 @@ class Rewriter:
             return tuple(self.inner(part) for part in tree)
         if not is_dataclass(tree):
             return tree
+        places = [out.value for out in tree.outs] if isinstance(tree, Compound) else []
         tree = replace(tree, **{f.name: self.inner(getattr(tree, f.name)) for f in fields(tree)})
+        if isinstance(tree, Compound):  # its order names outputs of the first part
+            order = tuple((tree.outs[places.index(v)].value, word) for v, word in tree.order)
+            return replace(tree, order=order)
         return self.select(tree) if isinstance(tree, Select) else tree
 
     def select(self, tree: Select) -> Select:
@@ -187,7 +192,8 @@ class Rewriter:
         names, given = [held.value], [value]
         if not held.natural:
             self.fresh += 1
-            names, given = [held.key, held.value], [Fresh(self.fresh), value]
+            numbered = held.key in self.target[held.lookup].numbered
+            names, given = [held.key, held.value], [Fresh(self.fresh, numbered), value]
         there = Conflict((held.value,))
         if held.required or isinstance(value, Lit):
             add: Statement = Insert(held.lookup, tuple(names), tuple(given), there)

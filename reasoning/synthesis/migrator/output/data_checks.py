@@ -16,6 +16,7 @@ from reasoning.synthesis.migrator.correspondence.mapping import (
 )
 from reasoning.synthesis.migrator.output.data_queries import Queries
 from reasoning.synthesis.migrator.output.migration_plan import Plan
+from reasoning.synthesis.migrator.sql.tables import Place
 from reasoning.synthesis.migrator.sql.unparse import literal
 
 MOST = 3
@@ -39,15 +40,15 @@ class Check:
 def checks_of(plan: Plan) -> list[Check]:
     """All checks of a plan, over the old schema's names."""
     queries, found = Queries(plan, before=True), []
-    for rule in plan.mapping.rules.values():
+    for rule in plan.mapping.parts:
         if plan.mapping.identity(rule.table) and not _tighter(plan, rule):
             continue
         if not rule.distinct:
             found += [*_nulls(plan, queries, rule), *_twice(plan, queries, rule)]
-    found += _twins(plan, queries)
-    for rule in plan.mapping.rules.values():
+    found += [*_twins(plan, queries), *_shared(plan, queries), *_unclaimed(plan, queries)]
+    for rule in plan.mapping.parts:
         found += [*_dangling(plan, queries, rule), *_conversions(plan, queries, rule)]
-    for table in sorted({t for r in plan.mapping.rules.values() for t in r.body[1:]}):
+    for table in sorted({t for r in plan.mapping.parts for t in r.body[1:]}):
         if not plan.mapping.owned(table):
             found += _lost(plan, queries, table)
     return found
@@ -63,6 +64,55 @@ def _twins(plan: Plan, queries: Queries) -> Iterator[Check]:
             f"SELECT {_known_by(plan, queries, table)} AS k "
             f"FROM {queries.table(table)} AS {queries.alias(table)} WHERE {a} <> {b} OR "
             f"({a} IS NULL) <> ({b} IS NULL)",
+        )
+
+
+def _shared(plan: Plan, queries: Queries) -> Iterator[Check]:
+    """Keys that rows of several old tables would have in one new table."""
+    for rule in plan.mapping.rules.values():
+        target = plan.mapping.target[rule.table]
+        for columns in dict.fromkeys(c for c in (target.key, *target.unique) if c):
+            cells = [[part.cells.get(c) for c in columns] for part in rule.parts]
+            distinct = any(
+                len({c for c in here if isinstance(c, Fixed)}) > 1
+                for here in zip(*cells, strict=True)
+            )
+            if (
+                not rule.also
+                or distinct
+                or any(c is None or c == Fixed(None) for x in cells for c in x)
+            ):
+                continue
+            kind, texts = text_type(plan.dialect), []
+            for part in rule.parts:
+                values = [queries.value(part, c, part.cells[c]) for c in columns]
+                known = _joined([f"CAST({value} AS {kind})" for value in values], plan.dialect)
+                given = " AND ".join(f"{value} IS NOT NULL" for value in values)
+                texts.append(
+                    f"SELECT DISTINCT {known} AS k FROM {queries.rows(part)} WHERE {given}"
+                )
+            tables = " and ".join(part.anchor for part in rule.parts)
+            yield Check(
+                f"{rule.table} is unique by {', '.join(columns)}, and {{}} values are in more than "
+                f"one of {tables}",
+                f"SELECT k FROM ({' UNION ALL '.join(texts)}) AS all_keys GROUP BY k "
+                "HAVING COUNT(*) > 1",
+            )
+
+
+def _unclaimed(plan: Plan, queries: Queries) -> Iterator[Check]:
+    """Rows of a table that is split by a column's values, with a value that no new table takes."""
+    claimed: dict[Place, list] = {}
+    for rule in plan.mapping.parts:
+        if rule.only is not None:
+            claimed.setdefault((rule.anchor, rule.only[0]), []).append(rule.only[1])
+    for (table, column), values in claimed.items():
+        listed = ", ".join(literal(value, plan.dialect) for value in values)
+        here = queries.column(table, column)
+        yield Check(
+            f"{{}} rows of {table} have a {column} that no new table takes and would be lost",
+            f"SELECT {_known_by(plan, queries, table)} AS k FROM {queries.table(table)} AS "
+            f"{queries.alias(table)} WHERE {here} IS NULL OR {here} NOT IN ({listed})",
         )
 
 
@@ -121,8 +171,13 @@ def _twice(plan: Plan, queries: Queries, rule: Rule) -> Iterator[Check]:
     forward = all(_forward(rule, edge) for edge in rule.tree)
     for columns in dict.fromkeys(c for c in (target.key, *target.unique) if c):
         cells = [rule.cells.get(column) for column in columns]
+        if any(cell is None or cell == Fixed(None) for cell in cells):
+            continue
+        # A constant tells no rows of one old table apart.
+        columns = tuple(c for c in columns if not isinstance(rule.cells[c], Fixed))
         cells = [cell.of if isinstance(cell, Found) else cell for cell in cells]
-        if any(cell is None or isinstance(cell, Fixed) for cell in cells):
+        cells = [cell for cell in cells if not isinstance(cell, Fixed)]
+        if not cells:
             continue
         mine = {c.column for c in cells if isinstance(c, Copy) and c.table == rule.anchor}
         made = any(isinstance(c, Made) and c.anchor == rule.anchor for c in cells)
@@ -149,28 +204,37 @@ def _dangling(plan: Plan, queries: Queries, rule: Rule) -> Iterator[Check]:
     mapping = plan.mapping
     declared = {(e.table, e.columns, e.to, e.to_columns) for e in mapping.source.edges}
     for edge in mapping.target.edges:
-        there = mapping.rules.get(edge.to)
+        named = mapping.rules.get(edge.to)
         cells = [rule.cells.get(column) for column in edge.columns]
-        if edge.table != rule.table or not all(isinstance(cell, Copy) for cell in cells):
+        fixed = [c for c in cells if isinstance(c, Fixed) and c.value is not None]
+        copies = [c for c in cells if isinstance(c, Copy)]
+        if edge.table != rule.table or not copies or len(copies) + len(fixed) < len(cells):
             continue
-        far = [there.cells.get(column) for column in edge.to_columns] if there else []
-        if far == cells and there is not None and there.anchor == rule.anchor:
+        fars = (
+            [(one, [one.cells.get(c) for c in edge.to_columns]) for one in named.parts]
+            if named
+            else []
+        )
+        if any(far == cells and one.anchor == rule.anchor for one, far in fars):
             continue  # the same row of the old database
-        if all(isinstance(cell, Copy) for cell in far) and far:
-            ends = (cells[0].table, tuple(c.column for c in cells))
-            known = (*ends, far[0].table, tuple(c.column for c in far)) in declared
-            if known and plan.dialect in ("postgres", "duckdb"):
-                continue
+        known = False
+        for _, far in fars:
+            ends = [c for c in far if isinstance(c, Copy)]
+            if len(ends) == len(far) == len(copies):
+                mine = (copies[0].table, tuple(c.column for c in copies))
+                known |= (*mine, ends[0].table, tuple(c.column for c in ends)) in declared
+        if known and plan.dialect in ("postgres", "duckdb"):
+            continue
         values = [queries.value(rule, c, rule.cells[c]) for c in edge.columns]
         given = " AND ".join(f"{value} IS NOT NULL" for value in values)
-        if far and not any(cell is None for cell in far):
-            keys = [queries.value(there, c, there.cells[c]) for c in edge.to_columns]
-            known_keys = " AND ".join(f"{key} IS NOT NULL" for key in keys)
+        if fars and not any(cell is None for _, far in fars for cell in far):
+            asked = []
+            for one, _ in fars:
+                keys = [queries.value(one, c, one.cells[c]) for c in edge.to_columns]
+                there = " AND ".join(f"{key} IS NOT NULL" for key in keys)
+                asked.append(f"SELECT {', '.join(keys)} FROM {queries.rows(one)} WHERE {there}")
             mine = values[0] if len(values) == 1 else f"({', '.join(values)})"
-            given += (
-                f" AND {mine} NOT IN (SELECT {', '.join(keys)} FROM {queries.rows(there)} "
-                f"WHERE {known_keys})"
-            )
+            given += f" AND {mine} NOT IN ({' UNION ALL '.join(asked)})"
         yield Check(
             f"{rule.table}.{', '.join(edge.columns)} would refer to no row of {edge.to} for {{}} "
             f"rows of {rule.anchor}",
@@ -287,7 +351,7 @@ def _forward(rule: Rule, edge) -> bool:
 
 def _lost(plan: Plan, queries: Queries, table: str) -> Iterator[Check]:
     """Rows of a table that is merged into another one, and that no row there belongs to."""
-    for rule in plan.mapping.rules.values():
+    for rule in plan.mapping.parts:
         edges = [e for e in rule.tree if table in (e.table, e.to)]
         if table not in rule.body or len(edges) != 1:
             continue
@@ -346,7 +410,8 @@ def expected_rows(plan: Plan) -> dict[str, str]:
     """For every new table a query for the number of rows that it will have."""
     queries = Queries(plan, before=True)
     return {
-        name: f"SELECT {_rows_of(rule, queries)} FROM {queries.rows(rule)}"
+        name: "SELECT "
+        + " + ".join(f"(SELECT {_rows_of(p, queries)} FROM {queries.rows(p)})" for p in rule.parts)
         for name, rule in plan.mapping.rules.items()
     }
 
@@ -362,10 +427,11 @@ def loss_counts(plan: Plan) -> dict[str, str]:
     queries, mapping, found = Queries(plan, before=True), plan.mapping, {}
     placed = {
         (c.table, c.column)
-        for rule in mapping.rules.values()
+        for rule in mapping.parts
         for c in rule.cells.values()
         if isinstance(c, Copy)
     }
+    placed |= {(rule.anchor, rule.only[0]) for rule in mapping.parts if rule.only is not None}
     for name, table in mapping.source.by_name.items():
         for column in table.stored:
             if (name, column) not in placed:

@@ -325,7 +325,8 @@ def _filled(plan: Plan) -> Iterator[str]:
             written = list(rule.cells)
             always = _always(plan, name, set(written))
             names = ", ".join(plan.name(column) for column in written)
-            yield (f"INSERT INTO {plan.filled(name)} ({names}){always}\n{queries.select(rule)}")
+            for part in rule.parts:
+                yield f"INSERT INTO {plan.filled(name)} ({names}){always}\n{queries.select(part)}"
     for name, heir in plan.in_place.items():
         rule, table = plan.mapping.rules[heir], plan.target(heir)
         for column in added_columns(plan, name):

@@ -1,6 +1,6 @@
 """Queries over the old data, under the names that its tables have while it is moved."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from reasoning.synthesis.migrator.correspondence.mapping import (
     Cell,
@@ -12,6 +12,7 @@ from reasoning.synthesis.migrator.correspondence.mapping import (
     condition,
 )
 from reasoning.synthesis.migrator.output.migration_plan import Plan, numbering
+from reasoning.synthesis.migrator.sql.tables import Place
 from reasoning.synthesis.migrator.sql.unparse import literal
 
 NUMBER = "made_number"
@@ -37,6 +38,13 @@ class Queries:
         here = self.plan.name(column) if self.before else self.plan.column(table, column)
         return f"{self.alias(table)}.{here}"
 
+    def shifted(self, text: str, places: Iterable[Place]) -> str:
+        """A number to which the highest ones of some old columns are added."""
+        for table, column in places:
+            named = self.plan.name(column) if self.before else self.plan.column(table, column)
+            text += f" + (SELECT COALESCE(MAX({named}), 0) FROM {self.table(table)})"
+        return text
+
     def alias(self, table: str) -> str:
         """The name of an old table within a query."""
         return self.aliases.get(table) or self.plan.name(table)
@@ -55,6 +63,11 @@ class Queries:
 
     def _numbered(self, rule: Rule, table: str) -> str:
         """A table with its alias; with row numbers where the rule makes keys of them."""
+        if rule.only is not None and table == rule.anchor:
+            column, value = rule.only
+            here = self.plan.name(column) if self.before else self.plan.column(table, column)
+            chosen = f"{here} = {literal(value, self.plan.dialect)}"
+            return f"(SELECT * FROM {self.table(table)} WHERE {chosen}) AS {self.alias(table)}"
         needs = not rule.distinct and any(
             isinstance(cell, Made)
             and cell.anchor == table
@@ -74,7 +87,8 @@ class Queries:
         """Source of the values of a new column."""
         dialect = self.plan.dialect
         if isinstance(cell, Copy):
-            return self.column(cell.table, cell.column)
+            place = (cell.table, cell.column)
+            return self.shifted(self.column(*place), self.mapping.shifts.get(place, ()))
         if isinstance(cell, Fixed):
             return literal(cell.value, dialect)
         if isinstance(cell, Found):
@@ -88,11 +102,21 @@ class Queries:
             )
         assert isinstance(cell, Made)
         if not numbering(self.mapping, rule.table, column, cell):
-            return self.column(cell.anchor, self.mapping.source[cell.anchor].key[0])
+            key = (cell.anchor, self.mapping.source[cell.anchor].key[0])
+            behind = [(one, self.mapping.source[one].key[0]) for one in self._others(cell)]
+            return self.shifted(self.column(*key), behind)
         number = f"{self.alias(cell.anchor)}.{NUMBER}"
+        for other in self._others(cell):
+            number += f" + (SELECT COUNT(*) FROM {self.table(other)})"
         if self.mapping.target[rule.table].types[column] == "int":
             return number
         return f"CAST({number} AS {'CHAR' if dialect == 'mysql' else 'TEXT'})"
+
+    def _others(self, cell: Made) -> list[str]:
+        """The old tables whose rows have the keys before those of the cell's."""
+        owner = self.mapping.rules.get(cell.owner[0])
+        anchors = [part.anchor for part in owner.parts] if owner else []
+        return anchors[: anchors.index(cell.anchor)] if cell.anchor in anchors else []
 
     def select(self, rule: Rule, only: Callable[[str], bool] = lambda column: True) -> str:
         """The rows of a new table."""

@@ -7,11 +7,12 @@ tried on random databases: there and back must be the identity.
 """
 
 import random
+from typing import Any
 
 from reasoning.synthesis.errors import UserError
 from reasoning.synthesis.migrator.correspondence.join_trees import steiner_trees
-from reasoning.synthesis.migrator.correspondence.mapping import Cell, Copy, DataMapping, Rule
-from reasoning.synthesis.migrator.sql.tables import ordered_by
+from reasoning.synthesis.migrator.correspondence.mapping import Cell, Copy, DataMapping, Fixed, Rule
+from reasoning.synthesis.migrator.sql.tables import Tables, ordered_by
 from reasoning.synthesis.migrator.testing.database import Broken, Database
 from reasoning.synthesis.migrator.testing.inputs import domain
 from reasoning.synthesis.migrator.testing.mapped_databases import query_of
@@ -26,6 +27,9 @@ def downgrade_of(mapping: DataMapping) -> DataMapping:
     Raises:
       UserError: the old rows cannot be made again; says why.
     """
+    if mapping.shifts:
+        table = next(iter(mapping.shifts))[0]
+        raise UserError(f"there is no way back: the keys of {table} are numbered anew")
     rules = {name: _rule(mapping, name) for name in mapping.source.by_name}
     back = DataMapping(mapping.target, mapping.source, rules)
     _tried(mapping, back)
@@ -36,7 +40,7 @@ def _rule(mapping: DataMapping, name: str) -> Rule:
     """The rows of an old table over the new schema."""
     table = mapping.source[name]
     places: dict[str, list[tuple[str, str]]] = {}
-    for new, rule in mapping.rules.items():
+    for new, rule in ((part.table, part) for part in mapping.parts):
         for column, cell in rule.cells.items():
             if isinstance(cell, Copy) and cell.table == name:
                 places.setdefault(cell.column, []).append((new, column))
@@ -55,7 +59,25 @@ def _rule(mapping: DataMapping, name: str) -> Rule:
     tree = next(steiner_trees(needed, mapping.target.edges), None)
     if tree is None:
         raise UserError(f"there is no way back: no reference joins the parts of {name}")
-    return Rule(name, anchor, tree, cells)
+    return Rule(name, anchor, tree, cells, only=_telling(mapping, name, anchor))
+
+
+def _telling(mapping: DataMapping, name: str, anchor: str) -> tuple[str, Any] | None:
+    """The column and constant by which an old table's rows are found in the new table that took
+    those of others, too.
+
+    Raises:
+      UserError: there is none.
+    """
+    parts = mapping.rules[anchor].parts
+    if len(parts) == 1:
+        return None
+    mine = next(part for part in parts if part.anchor == name)
+    for column, cell in mine.cells.items():
+        others = [part.cells.get(column) for part in parts if part is not mine]
+        if isinstance(cell, Fixed) and all(isinstance(o, Fixed) and o != cell for o in others):
+            return column, cell.value
+    raise UserError(f"there is no way back: nothing tells the rows of {name} from others")
 
 
 def _tried(mapping: DataMapping, back: DataMapping) -> None:
@@ -121,7 +143,7 @@ def _rows(mapping: DataMapping, chance: random.Random) -> dict[str, list[tuple]]
                         values[n % len(values)] if column in table.keyed else chance.choice(values)
                     )
                 elif column in table.keyed:
-                    value = _nth(table.types[column], n)
+                    value = _nth(table.types[column], n + ROWS * _rank(source, name))
                 else:
                     value = chance.choice(values)
                 if column not in {*table.required, *table.key} and chance.random() < 0.2:
@@ -131,6 +153,12 @@ def _rows(mapping: DataMapping, chance: random.Random) -> dict[str, list[tuple]]
             rows[key] = tuple(row)
         made[name] = list(rows.values())
     return made
+
+
+def _rank(source: Tables, name: str) -> int:
+    """The number of a table among those that share no key with it."""
+    groups = [[table for table, _ in group] for group in source.apart]
+    return next((group.index(name) for group in groups if name in group), 0)
 
 
 def _nth(kind: str, n: int):

@@ -1,6 +1,6 @@
 """A refactoring in sentences."""
 
-from reasoning.synthesis.migrator.correspondence.mapping import Copy, DataMapping, Made
+from reasoning.synthesis.migrator.correspondence.mapping import Copy, DataMapping, Fixed, Made, Rule
 from reasoning.synthesis.migrator.correspondence.similarity import score
 from reasoning.synthesis.migrator.result import Refactoring
 
@@ -24,7 +24,8 @@ def columns_in_words(found: Refactoring) -> list[str]:
     for column in found.correspondence.images:
         places = [
             (name, c)
-            for name, rule in found.mapping.rules.items()
+            for name, whole in found.mapping.rules.items()
+            for rule in whole.parts
             for c, cell in rule.cells.items()
             if cell == Copy(*column)
         ]
@@ -76,6 +77,10 @@ def in_words(mapping: DataMapping) -> dict[str, str]:
         if name in mapping.source and mapping.identity(name):
             found[name] = "as it is"
             continue
+        if rule.also:
+            named = [f"{one.anchor} ({_constants(one, rule)})" for one in rule.parts]
+            found[name] = f"the rows of {' and of '.join(named)}"
+            continue
         joined_ = [table for table in rule.body if table != rule.anchor]
         made = [column for column, cell in rule.cells.items() if isinstance(cell, Made)]
         found[name] = f"one row for each of {rule.anchor}" + (
@@ -85,3 +90,14 @@ def in_words(mapping: DataMapping) -> dict[str, str]:
             found[name] = f"one row for each value of {rule.distinct} in {rule.anchor}"
         found[name] += f"; {', '.join(made)} made for it" if made else ""
     return found
+
+
+def _constants(part: Rule, whole: Rule) -> str:
+    """The columns that tell the rows of one old table from those of the others."""
+    telling = [
+        (column, cell.value)
+        for column, cell in part.cells.items()
+        if isinstance(cell, Fixed)
+        and len({repr(one.cells.get(column)) for one in whole.parts}) == len(whole.parts)
+    ]
+    return ", ".join(f"{column} = {value!r}" for column, value in telling) or "all"

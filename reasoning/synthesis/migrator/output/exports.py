@@ -25,12 +25,21 @@ def datalog_of(mapping: DataMapping) -> Program:
         make it.
     """
     return Program(
-        tuple(_rule(mapping, name) for name in mapping.target.by_name if name in mapping.rules)
+        tuple(
+            _rule(mapping, name, part)
+            for name in mapping.target.by_name
+            if name in mapping.rules
+            for part in mapping.rules[name].parts
+        )
     )
 
 
-def _rule(mapping, name):
-    rule = mapping.rules[name]
+def _rule(mapping, name, rule):
+    if mapping.shifts:
+        raise UserError(
+            f"{name} gets other numbers for keys that two old tables share, which no rule says: "
+            "use --data"
+        )
     if rule.distinct:
         raise UserError(f"{name} is a lookup table, which --mapping does not write: use --data")
     variables: dict[tuple[str, str], Var] = {}
@@ -83,7 +92,7 @@ def dynamite_json(mapping: DataMapping) -> str:
     """The mapping in the form that `python -m reasoning.synthesis.dynamite run --mapping` reads.
     Raises UserError as `datalog_of`.
     """
-    partial = [rule.table for rule in mapping.rules.values() if rule.tree]
+    partial = list(dict.fromkeys(rule.table for rule in mapping.parts if rule.tree))
     notes = [
         f"{name}: rows without a partner in every joined table are left out here, and kept by the "
         "SQL script"

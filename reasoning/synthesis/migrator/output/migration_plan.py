@@ -120,6 +120,11 @@ def _heirs(mapping: DataMapping) -> dict[str, str]:
         for heir, rule in mapping.rules.items():
             if rule.anchor != name or heir in found.values() or rule.distinct:
                 continue
+            if rule.also or rule.only:  # other old tables' rows, or some rows alone
+                continue
+            copies = [c for c in rule.cells.values() if isinstance(c, Copy)]
+            if any((c.table, c.column) in mapping.shifts for c in copies):  # other values
+                continue
             kept = sum(isinstance(c, Copy) and c.table == name for c in rule.cells.values())
             options.append((heir == name, kept, heir))
         if options and (best := max(options))[1]:
@@ -187,7 +192,8 @@ def _alterable(plan: Plan, name, heir, renames: Renames, heirs) -> bool:
     if dialect == "sqlite":
         return _sqlite_alters(before, after, kept, gone, new)
     if dialect == "duckdb":
-        return _duckdb_alters(plan, name, before, after, kept)
+        stays = heir == name and before == after and all(a == b for a, b in kept.items())
+        return stays or _duckdb_alters(plan, name, before, after, kept)
     return not any(one.kind == "CHECK" and not one.name for one in gone if _whole(one, after))
 
 

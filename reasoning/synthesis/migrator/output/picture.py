@@ -11,6 +11,7 @@ from reasoning.synthesis.migrator.correspondence.mapping import (
     Fixed,
     Found,
     Made,
+    Rule,
 )
 from reasoning.synthesis.migrator.sql.tables import Place
 
@@ -71,7 +72,8 @@ def picture(mapping: DataMapping) -> str:
         ((cell.table, cell.column), (name, column))
         for name in made
         if name in mapping.rules
-        for column, cell in mapping.rules[name].cells.items()
+        for rule in mapping.rules[name].parts
+        for column, cell in rule.cells.items()
         if isinstance(cell, Copy)
     ]
     used = {one for one, _ in copies}
@@ -111,11 +113,21 @@ def _notes(mapping: DataMapping, name: str) -> dict[str, str]:
             notes[column] = f"key made for {whose}"
         elif isinstance(cell, Found):
             notes[column] = f"key of its {cell.value} in {cell.lookup}"
+        elif rule and rule.also and len(said := _constants(rule, column)) > 1:
+            notes[column] = ", ".join(said)
         elif isinstance(cell, Fixed):
             notes[column] = "NULL" if cell.value is None else f"always {cell.value}"
         else:
             notes[column] = "" if cell else "computed" if column in table.computed else "not filled"
     return notes
+
+
+def _constants(rule: Rule, column: str) -> list[str]:
+    """The constant that each old table's rows have in a column; empty: some have none."""
+    cells = [(part.anchor, part.cells.get(column)) for part in rule.parts]
+    if not all(isinstance(cell, Fixed) for _, cell in cells) or len({str(c) for _, c in cells}) < 2:
+        return []
+    return [f"{cell.value} ({anchor})" for anchor, cell in cells if isinstance(cell, Fixed)]
 
 
 def _line(x: int, y: int, to_x: int, to_y: int, color: str) -> str:

@@ -170,11 +170,10 @@ class Run:
         assert isinstance(cell, Made)
         row = partners[cell.anchor]
         if isinstance(row, New):
-            return Fresh(
-                self.fresh.setdefault(
-                    (cell.owner, cell.anchor, row.number), self.first + len(self.fresh)
-                )
+            number = self.fresh.setdefault(
+                (cell.owner, cell.anchor, row.number), self.first + len(self.fresh)
             )
+            return Fresh(number, cell.owner[1] in self.view.mapping.target[cell.owner[0]].numbered)
         return self.look_up(cell, cell.anchor, row.known)
 
     def look_up(self, wanted, table: str, known: dict[str, Value]) -> Value:

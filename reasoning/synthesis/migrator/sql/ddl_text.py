@@ -2,6 +2,7 @@
 sequences, and the list of what nothing here reads.
 """
 
+import re
 from typing import Any
 
 from reasoning.synthesis.ddl import OF_SQL
@@ -219,32 +220,45 @@ def deferred(statements: list[Written]) -> set[tuple[str, tuple[str, ...]]]:
     return found
 
 
-def numbered(statement: Written) -> list[str]:
+def numbered(statement: Written, dialect: str = "") -> list[str]:
     """The columns of a table that the database numbers: SERIAL, IDENTITY, AUTO_INCREMENT, or a
-    sequence as default.
+    sequence as default; of SQLite's, the INTEGER PRIMARY KEY.
     """
     exp = need("sqlglot").exp
+    parts = statement.tree.this.expressions
+    keys = [c.name for one in statement.tree.find_all(exp.PrimaryKey) for c in one.expressions]
 
     def numbers(part):
         kinds = [constraint.kind for constraint in part.args.get("constraints") or ()]
-        serial = part.args.get("kind") is not None and part.args["kind"].this.name.endswith(
-            "SERIAL"
+        kind = part.args.get("kind")
+        serial = kind is not None and kind.this.name.endswith("SERIAL")
+        rowid = (
+            dialect == "sqlite" and kind is not None and kind.sql().upper() in ("INT", "INTEGER")
         )
-        return serial or any(
-            (
-                isinstance(kind, exp.GeneratedAsIdentityColumnConstraint)
-                and kind.args.get("expression") is None
+        keyed = [part.name] == keys or any(
+            isinstance(one, exp.PrimaryKeyColumnConstraint) for one in kinds
+        )
+        return (
+            (rowid and keyed and _integer(statement, part))
+            or serial
+            or any(
+                (
+                    isinstance(kind, exp.GeneratedAsIdentityColumnConstraint)
+                    and kind.args.get("expression") is None
+                )
+                or isinstance(kind, exp.AutoIncrementColumnConstraint)
+                or (isinstance(kind, exp.DefaultColumnConstraint) and _numbering(kind.this, exp))
+                for kind in kinds
             )
-            or isinstance(kind, exp.AutoIncrementColumnConstraint)
-            or (isinstance(kind, exp.DefaultColumnConstraint) and _numbering(kind.this, exp))
-            for kind in kinds
         )
 
-    return [
-        part.name
-        for part in statement.tree.this.expressions
-        if isinstance(part, exp.ColumnDef) and numbers(part)
-    ]
+    return [part.name for part in parts if isinstance(part, exp.ColumnDef) and numbers(part)]
+
+
+def _integer(statement: Written, part) -> bool:
+    """Test if a column is declared INTEGER and not, say, INT, which SQLite does not number."""
+    name = re.escape(part.name)
+    return bool(re.search(rf"(?i)(?<![\w]){name}[\"`\]]?\s+INTEGER\b", statement.text))
 
 
 def other_types(statements: list[Written]) -> dict[tuple[str, str], str]:

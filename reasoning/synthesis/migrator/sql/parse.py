@@ -8,6 +8,7 @@ import re
 from dataclasses import dataclass, replace
 
 from reasoning.synthesis.errors import UserError, need
+from reasoning.synthesis.migrator.sql.given_keys import read_given
 from reasoning.synthesis.migrator.sql.names import Outside
 from reasoning.synthesis.migrator.sql.parameters import named
 from reasoning.synthesis.migrator.sql.program import (
@@ -159,7 +160,7 @@ def _function(block: _Block, tables, dialect, where):
         statements = convert(trees, tables, f"{where}, {place}")
     except Outside as outside:
         return replace(shell, outside=f"line {outside.line or first}: {name}: {outside}")
-    function = replace(shell, statements=statements)
+    function = replace(shell, statements=read_given(statements, tables))
     _check(function, tables, f"{where}, {place}")
     return function
 

@@ -38,6 +38,8 @@ class Fresh:
     """`FRESH(n)`: a key that occurs nowhere else; the same n in one call is the same key."""
 
     number: int  # keeps the keys of one call apart
+    given: bool = field(default=False, compare=False)
+    """True if the database gives it to a row that is inserted without one."""
 
 
 @dataclass(frozen=True)

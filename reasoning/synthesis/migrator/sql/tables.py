@@ -85,6 +85,8 @@ class Edge:
     """Its columns, as many as `columns`."""
     declared: bool = True
     """A foreign key; else only filled from the same source column."""
+    when: tuple[str, Any] | None = None
+    """A column and the value that it has in the rows that refer; None: all rows do."""
 
 
 @dataclass(frozen=True)
@@ -107,6 +109,8 @@ class Tables:
     """(table, columns) of references that are checked at the end of a transaction only."""
     actions: dict[Reference, tuple[str, str]] = field(default_factory=dict)
     """ON DELETE and ON UPDATE of references, CASCADE, SET NULL or SET DEFAULT; "" is none."""
+    apart: tuple[tuple[Reference, ...], ...] = ()
+    """Groups of columns of several tables that share no value, as one new table's key asks."""
 
     @property
     def schemas(self) -> dict[str, str]:
@@ -153,7 +157,9 @@ def read_tables(text: str, dialect: str = "sqlite", where: str = "schema") -> Ta
         other_types(statements),
     )
     computed, schemas = computed_columns(statements), schemas_of(statements)
-    numbers = {one.table: frozenset(numbered(one)) for one in statements if creates_table(one)}
+    numbers = {
+        one.table: frozenset(numbered(one, dialect)) for one in statements if creates_table(one)
+    }
     found = {}
     for collection in schema.collections:
         types = {

@@ -1,8 +1,10 @@
 """Programs as SQL text, in every dialect that is read."""
 
 import re
+from dataclasses import replace
 from typing import Any
 
+from reasoning.synthesis.migrator.sql.given_keys import LAST
 from reasoning.synthesis.migrator.sql.parameters import styled
 from reasoning.synthesis.migrator.sql.program import (
     Agg,
@@ -79,15 +81,11 @@ def show_function(
     notes = "".join(f"-- {note}\n" for note in function.notes)
     if function.text:
         return header + notes + function.text.rstrip().rstrip(";") + ";\n"
-    return (
-        header
-        + notes
-        + "".join(
-            styled(show_statement(one, dialect, schemas=schemas), function.style, function.params)
-            + ";\n"
-            for one in function.statements
-        )
+    printer = _Printer(dialect, False, schemas or {})
+    texts = (
+        styled(_shown(printer, one), function.style, function.params) for one in function.statements
     )
+    return header + notes + "".join(f"{text};\n" for text in texts)
 
 
 def show_statement(
@@ -105,10 +103,13 @@ def show_statement(
         long lines stay as they are.
       schemas: the database's schema of each table that has one.
     """
-    printer = _Printer(dialect, running, schemas or {})
+    return _shown(_Printer(dialect, running, schemas or {}), statement)
+
+
+def _shown(printer: "_Printer", statement: Statement) -> str:
     lines = printer.statement(statement)
     flat = " ".join(lines)
-    return flat if running or len(flat) <= WIDE else "\n".join(lines)
+    return flat if printer.running or len(flat) <= WIDE else "\n".join(lines)
 
 
 def name_of(name: str, dialect: str = "sqlite") -> str:
@@ -139,6 +140,7 @@ class _Printer:
 
     def __init__(self, dialect, running, schemas):
         self.dialect, self.running, self.schemas = dialect, running, schemas
+        self.last: dict[int, str] = {}
 
     def table(self, name):
         return table_name(name, self.schemas.get(name, ""), self.dialect)
@@ -153,6 +155,7 @@ class _Printer:
         if isinstance(tree, Compound):
             return self.compound(tree)
         if isinstance(tree, Insert | Fill):
+            tree = self.without_given(tree)
             names = ", ".join(map(self.name, tree.columns))
             head = f"INTO {self.table(tree.table)} ({names})"
             ignore = self.dialect == "mysql" and tree.conflict and not tree.conflict.sets
@@ -160,10 +163,12 @@ class _Printer:
                 conflict = self.conflict(tree) if tree.conflict and not ignore else ()
                 word = "INSERT IGNORE" if ignore else "INSERT"
                 return [f"{word} {head}", *self.select(tree.select), *conflict]
-            values = ", ".join(self.value(v, False) for v in tree.values)
+            values = f"VALUES ({', '.join(self.value(v, False) for v in tree.values)})"
+            if not tree.columns and self.dialect != "mysql":
+                head, values = f"INTO {self.table(tree.table)}", "DEFAULT VALUES"
             return [
                 f"INSERT {'IGNORE ' if ignore else ''}{head}",
-                f"VALUES ({values})",
+                values,
                 *(self.conflict(tree) if tree.conflict and not ignore else ()),
                 *self.returning(tree),
             ]
@@ -187,6 +192,27 @@ class _Printer:
             *self.where(tree.where, False, tree.table),
             *self.returning(tree),
         ]
+
+    def without_given(self, tree):
+        """An INSERT without the key that the database gives, which later statements ask for."""
+        if self.running:
+            return tree
+        if isinstance(tree, Fill):
+            values = [out.value for out in tree.select.outs]
+        else:
+            values = list(tree.values)
+        kept = []
+        for n, value in enumerate(values):
+            if isinstance(value, Fresh) and value.given and value.number not in self.last:
+                place = literal(self.table(tree.table)), literal(tree.columns[n])
+                self.last[value.number] = LAST.get(self.dialect, "").format(*place)
+            else:
+                kept.append(n)
+        columns = tuple(tree.columns[n] for n in kept)
+        if isinstance(tree, Fill):
+            outs = tuple(tree.select.outs[n] for n in kept)
+            return replace(tree, columns=columns, select=replace(tree.select, outs=outs))
+        return replace(tree, columns=columns, values=tuple(tree.values[n] for n in kept))
 
     def returning(self, tree) -> list[str]:
         outs = ", ".join(self.out(one, False) for one in tree.returning)
@@ -355,6 +381,8 @@ class _Printer:
         if isinstance(tree, Param):
             return f":{tree.name}"
         if isinstance(tree, Fresh):
+            if not self.running and tree.number in self.last:
+                return self.last[tree.number]
             return f":fresh_{tree.number}" if self.running else f"FRESH({tree.number})"
         if isinstance(tree, Lookup):
             return f"({' '.join(self.select(tree.select))})"

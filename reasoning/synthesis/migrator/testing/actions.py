@@ -50,6 +50,27 @@ def triggers(tables: Tables, names: Iterable[str]) -> Iterator[str]:
             )
 
 
+def keys_apart(tables: Tables, names: Iterable[str]) -> Iterator[str]:
+    """CREATE TRIGGER statements of SQLite that refuse a key which another table of its group
+    has.
+    """
+    there = set(names)
+    for number, group in enumerate(tables.apart):
+        for table, mine in group:
+            for other, columns in group:
+                if table == other or not {table, other} <= there:
+                    continue
+                pairs = zip(map(name_of, columns), map(name_of, mine), strict=True)
+                same = " AND ".join(f"{a} = NEW.{b}" for a, b in pairs)
+                for event in ("INSERT", f"UPDATE OF {', '.join(map(name_of, mine))}"):
+                    name = name_of(f"apart_{number}_{table}_{other}_{event[:6]}")
+                    yield (
+                        f"CREATE TRIGGER {name} AFTER {event} ON {name_of(table)} WHEN EXISTS "
+                        f"(SELECT 1 FROM {name_of(other)} WHERE {same}) BEGIN "
+                        "SELECT RAISE(ABORT, 'another old table has this key'); END"
+                    )
+
+
 def _emptied(tables: Tables, edge: Edge, action: str) -> str:
     defaults = tables[edge.table].defaults if action == "SET DEFAULT" else {}
     return ", ".join(f"{name_of(c)} = {literal(defaults.get(c))}" for c in edge.columns)

@@ -17,7 +17,7 @@ from reasoning.synthesis.migrator.sql.program import Fill, Fresh, Function, Inse
 from reasoning.synthesis.migrator.sql.tables import Edge, Tables
 from reasoning.synthesis.migrator.sql.unparse import literal, name_of, show_statement
 from reasoning.synthesis.migrator.sql.visitors import nodes, writes
-from reasoning.synthesis.migrator.testing.actions import also_changed, triggers
+from reasoning.synthesis.migrator.testing.actions import also_changed, keys_apart, triggers
 
 FRESH_START = 1_000_000
 """Fresh integers are beyond every other value."""
@@ -100,7 +100,7 @@ class Database:
             self.base.execute("PRAGMA recursive_triggers = ON")
             for name in self.names:
                 self.base.execute(create_table(tables, name))
-            for trigger in triggers(tables, self.names):
+            for trigger in (*triggers(tables, self.names), *keys_apart(tables, self.names)):
                 self.base.execute(trigger)
         except sqlite3.Error:
             self.base.close()
@@ -208,6 +208,8 @@ def _dangling(edge: Edge) -> str:
         for a, b in zip(edge.columns, edge.to_columns, strict=True)
     )
     given = " AND ".join(f"c.{name_of(a)} IS NOT NULL" for a in edge.columns)
+    if edge.when is not None:
+        given += f" AND c.{name_of(edge.when[0])} = {literal(edge.when[1])}"
     return (
         f"SELECT 1 FROM {table} c WHERE {given} AND NOT EXISTS (SELECT 1 FROM {to} p WHERE {same})"
     )

@@ -24,6 +24,10 @@ def query_of(rule: Rule, mapping: DataMapping) -> str:
     """The rule as a query over the source in SQLite; made keys are the anchor's row numbers beyond
     all other values.
     """
+    return " UNION ALL ".join(_part(one, mapping) for one in rule.parts)
+
+
+def _part(rule: Rule, mapping: DataMapping) -> str:
     cells = []
     for column, cell in rule.cells.items():
         if isinstance(cell, Copy):
@@ -41,12 +45,22 @@ def query_of(rule: Rule, mapping: DataMapping) -> str:
         else:
             assert isinstance(cell, Made)
             text = mapping.target[rule.table].types[column] == "str"
-            number = f"{name_of(cell.anchor)}.rowid"
-            cells.append(f"'m' || {number}" if text else f"{number} + 500000")
+            number = f"{name_of(cell.anchor)}.rowid + {500_000 + _behind(cell, mapping)}"
+            cells.append(f"'m' || ({number})" if text else number)
     if rule.distinct:
         rows = f"SELECT {', '.join(cells)} FROM {joined(rule)}"
         return f"SELECT DISTINCT * FROM ({rows}) WHERE {name_of(rule.distinct)} IS NOT NULL"
-    return f"SELECT {', '.join(cells)} FROM {joined(rule)}"
+    where = ""
+    if rule.only is not None:
+        where = f" WHERE {name_of(rule.anchor)}.{name_of(rule.only[0])} = {literal(rule.only[1])}"
+    return f"SELECT {', '.join(cells)} FROM {joined(rule)}{where}"
+
+
+def _behind(cell: Made, mapping: DataMapping) -> int:
+    """Distance of the keys made for rows of one old table from those of the tables before."""
+    owner = mapping.rules.get(cell.owner[0])
+    anchors = [part.anchor for part in owner.parts] if owner else []
+    return 10_000 * anchors.index(cell.anchor) if cell.anchor in anchors else 0
 
 
 def joined(rule: Rule, dialect: str = "sqlite", shown: Callable[[str], str] = str) -> str:

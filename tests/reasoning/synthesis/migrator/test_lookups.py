@@ -10,6 +10,7 @@ pytest.importorskip("pysat")
 
 from benchmarks.migrator_scenarios.applications import Application
 from reasoning.synthesis.migrator import (
+    NoProgram,
     Options,
     Refactoring,
     migration_sql,
@@ -153,3 +154,20 @@ def test_no_more_is_claimed_than_was_done(found):
     assert lines["move"][1] == "in sequences only" and lines["everyone"][1] == "no difference"
     assert found.related > 0 and not found.never and not found.idle
     assert "key of its name in city" in page(found, [])
+
+
+def test_lookup_tables_that_are_not_written_are_refused_at_once():
+    old = "CREATE TABLE person (id integer PRIMARY KEY, name text, street text, city text);"
+    lookup = "CREATE TABLE address (id integer PRIMARY KEY, street text, city text, UNIQUE (street, city));"
+    new = f"{lookup} CREATE TABLE person (id integer PRIMARY KEY, name text, address_id integer REFERENCES address (id));"
+    program = "-- name: people()\nSELECT name, street, city FROM person;\n"
+    found = refactor(program, old, new, Options(bound=0))
+    assert isinstance(found, NoProgram) and "leave out UNIQUE (street, city)" in found.reason
+    each = refactor(program, old, new.replace(", UNIQUE (street, city)", ""), Options(bound=0))
+    assert isinstance(each, Refactoring)
+    old = "CREATE TABLE flight (id integer PRIMARY KEY, from_city text, to_city text);"
+    new = """CREATE TABLE city (id integer PRIMARY KEY, name text UNIQUE);
+    CREATE TABLE flight (id integer PRIMARY KEY, from_city_id integer REFERENCES city (id), to_city_id integer REFERENCES city (id));"""
+    program = "-- name: flights()\nSELECT from_city, to_city FROM flight;\n"
+    found = refactor(program, old, new, Options(bound=0))
+    assert isinstance(found, NoProgram) and found.effort.correspondences == 0, found

@@ -12,6 +12,7 @@ from benchmarks.migrator_scenarios.maintained import GITLAB, REDMINE, WORDPRESS
 from reasoning.synthesis.migrator import Options, Refactoring, migration_sql, refactor, show_program
 from reasoning.synthesis.migrator.output.dry_run import dry_run_sql
 from reasoning.synthesis.migrator.sql.unparse import literal
+from tests.reasoning.synthesis.migrator.merges import CHILDREN, COMMENTS, COMPOSITE, INTERNAL
 from tests.reasoning.synthesis.migrator.test_applications import both
 
 pytestmark = pytest.mark.slow
@@ -87,9 +88,12 @@ def in_backticks(application):
     return replace(application, **texts)
 
 
-@pytest.mark.parametrize("application", [REDMINE, WORDPRESS, GITLAB], ids=lambda one: one.name[:6])
+MOVED = [REDMINE, WORDPRESS, GITLAB, COMPOSITE, CHILDREN, INTERNAL, COMMENTS]
+
+
+@pytest.mark.parametrize("application", MOVED, ids=lambda one: one.name[:9])
 def test_maintained_schemas_before_and_after(application, mariadb):
-    """Lookup tables, renamed columns, tables split with a key that is invented."""
+    """Lookup tables, renamed columns, invented keys, tables merged behind a constant."""
 
     def run(statements, arguments):
         def given(seen):

@@ -1,0 +1,164 @@
+"""Functions over the split schema, rewritten for the merged tables: what is read, changed or
+deleted has the constant of its old table, and what is inserted gets it.
+"""
+
+from collections.abc import Callable
+from dataclasses import fields, is_dataclass, replace
+from typing import Any
+
+from reasoning.synthesis.migrator.merging.find import Merged
+from reasoning.synthesis.migrator.sketch.target import Unrewritable
+from reasoning.synthesis.migrator.sql.program import (
+    And,
+    Cmp,
+    Col,
+    Compound,
+    Conflict,
+    Delete,
+    Fill,
+    Function,
+    Insert,
+    Lit,
+    Out,
+    Pred,
+    Select,
+    Source,
+    Statement,
+    Update,
+)
+from reasoning.synthesis.migrator.sql.tables import Tables
+from reasoning.synthesis.migrator.sql.visitors import change, conjunction, conjuncts
+
+
+class Merger:
+    """Rewrites the functions of one refactoring."""
+
+    def __init__(self, merges: list[Merged], target: Tables):
+        self.target = target
+        self.held = {source: one for one in merges for source in one.sources}
+        self.name = ""
+
+    def function(self, function: Function) -> Function:
+        """A function over the real schema.
+
+        Raises:
+          Unrewritable: an upsert whose key does not tell the rows apart.
+        """
+        self.name = function.name
+        made = tuple(self.statement(one) for one in function.statements)
+        return function if made == function.statements else replace(function, statements=made)
+
+    def statement(self, one: Statement) -> Statement:
+        one = self.inner(one)
+        held = self.held.get(getattr(one, "table", ""))
+        if held is None:
+            return one
+        value = Lit(held.value_of(one.table))
+        renamed = _renamer(one.table, held.table)
+        returning = change(getattr(one, "returning", ()), renamed)
+        if isinstance(one, Insert):
+            conflict = one.conflict and self.conflict(one.conflict, held, renamed)
+            names, values = (*one.columns, held.column), (*one.values, value)
+            return replace(
+                one,
+                table=held.table,
+                columns=names,
+                values=values,
+                conflict=conflict,
+                returning=returning,
+            )
+        if isinstance(one, Fill):
+            outs = (*one.select.outs, Out(value, held.column))
+            select = replace(one.select, outs=outs)
+            conflict = one.conflict and self.conflict(one.conflict, held, renamed)
+            names = (*one.columns, held.column)
+            return replace(one, table=held.table, columns=names, select=select, conflict=conflict)
+        if isinstance(one, Update):
+            where = _also(change(one.where, renamed), held.table, held.column, value)
+            sets = change(one.sets, renamed)
+            return replace(one, table=held.table, sets=sets, where=where, returning=returning)
+        assert isinstance(one, Delete)
+        where = _also(change(one.where, renamed), held.table, held.column, value)
+        return replace(one, table=held.table, where=where, returning=returning)
+
+    def inner(self, tree: Any) -> Any:
+        """The tree with all its queries rewritten, the innermost first."""
+        if isinstance(tree, tuple):
+            return tuple(self.inner(part) for part in tree)
+        if not is_dataclass(tree):
+            return tree
+        places = [out.value for out in tree.outs] if isinstance(tree, Compound) else []
+        tree = replace(tree, **{f.name: self.inner(getattr(tree, f.name)) for f in fields(tree)})
+        if isinstance(tree, Compound):  # its order names outputs of the first part
+            order = tuple((tree.outs[places.index(v)].value, word) for v, word in tree.order)
+            return replace(tree, order=order)
+        return self.select(tree) if isinstance(tree, Select) else tree
+
+    def select(self, tree: Select) -> Select:
+        """A query in which each old table is the merged one with its constant."""
+        mine = [s for s in tree.sources if s.select is None and s.table in self.held]
+        if not mine:
+            return tree
+        taken = {source.alias for source in tree.sources} - {source.alias for source in mine}
+        names: dict[str, str] = {}
+        for source in mine:
+            table = self.held[source.table].table
+            once = sum(self.held[one.table].table == table for one in mine) == 1
+            plain = source.alias == source.table and once and table not in taken
+            names[source.alias] = table if plain else source.alias
+        rest = replace(tree, sources=())
+        moved = change(rest, lambda c: Col(names.get(c.alias, c.alias), c.name))
+        sources, more = [], []
+        for source in tree.sources:
+            on = change(source.on, lambda c: Col(names.get(c.alias, c.alias), c.name))
+            if source not in mine:
+                sources.append(replace(source, on=on))
+                continue
+            held, alias = self.held[source.table], names[source.alias]
+            tell = Cmp("=", Col(alias, held.column), Lit(held.value_of(source.table)))
+            if source.on is None:
+                more.append(tell)
+                sources.append(Source(held.table, alias))
+            else:
+                sources.append(Source(held.table, alias, conjunction([on, tell])))
+        where = conjunction([*more, *_parts(moved.where)]) if more else moved.where
+        return replace(moved, sources=tuple(sources), where=where)
+
+    def conflict(self, given: Conflict, held: Merged, renamed: Callable[[Col], Col]) -> Conflict:
+        """ON CONFLICT by the key of the merged table.
+
+        Raises:
+          Unrewritable: its key does not tell the rows apart, so that another old table's row
+            could be the one that is there.
+        """
+        keys = (self.target[held.table].key, *self.target[held.table].unique)
+        wanted = {*given.columns, held.column}
+        if given.columns and not any(set(key) == wanted for key in keys):
+            raise Unrewritable(
+                f"{self.name}: ON CONFLICT by {', '.join(given.columns)} may meet a row of another "
+                f"table than {', '.join(held.sources[:2])} had apart: {held.table} has no key of "
+                f"{held.column} and {', '.join(given.columns)}"
+            )
+        if not given.columns and any(held.column not in key for key in keys if key):
+            raise Unrewritable(
+                f"{self.name}: it ignores a row that is there, and {held.table} has a key without "
+                f"{held.column}, so that another old table's row may be the one"
+            )
+        sets, where = change(given.sets, renamed), change(given.where, renamed)
+        columns = (*given.columns, held.column) if given.columns else ()
+        return Conflict(columns, sets, where)
+
+
+def _renamer(old: str, new: str) -> Callable[[Col], Col]:
+    def renamed(column: Col) -> Col:
+        return Col(new, column.name) if column.alias == old else column
+
+    return renamed
+
+
+def _parts(where: Pred) -> tuple[Pred, ...]:
+    return () if where == And(()) else conjuncts(where)
+
+
+def _also(where: Pred, table: str, column: str, value: Lit) -> Pred:
+    return conjunction([Cmp("=", Col(table, column), value), *_parts(where)])
