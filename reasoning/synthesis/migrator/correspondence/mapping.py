@@ -350,7 +350,7 @@ class _Maker:
                 continue
             if column in table.key and kind in ("int", "str"):
                 cells[column] = Made((name, column), anchor)
-            elif column in table.defaults or column not in table.required:
+            elif column in {*table.defaults, *table.moments} or column not in table.required:
                 cells[column] = Fixed(table.defaults.get(column))
             else:
                 raise Unfilled(

@@ -1,5 +1,6 @@
 """The strength of what is claimed of each function of a refactoring."""
 
+from reasoning.synthesis.migrator.correspondence.mapping import Copy
 from reasoning.synthesis.migrator.result import Refactoring
 
 HEADER = ("function", "state", "one by one", "sequences of calls", "solver, all arguments", "NULL")
@@ -53,6 +54,7 @@ def remarks(found: Refactoring) -> list[str]:
         and column[1] in found.source[column[0]].stored
     ]
     return [
+        *_other_moments(found),
         *(f"{name} differs for NULL: {how}" for name, how in found.differs.items()),
         *(f"{name} changed nothing on any try, so nothing was seen of it" for name in found.idle),
         *found.notes,
@@ -63,3 +65,23 @@ def remarks(found: Refactoring) -> list[str]:
             for note in tables.not_read
         ),
     ]
+
+
+def _other_moments(found: Refactoring) -> list[str]:
+    """Sentences on columns whose computed default the new schema has differently: rows inserted
+    without them differ there, which no test sees.
+    """
+    said = []
+    for rule in found.mapping.parts:
+        for column, cell in rule.cells.items():
+            if not isinstance(cell, Copy):
+                continue
+            old = found.source[cell.table].moments.get(cell.column)
+            new = found.target[rule.table].moments.get(column)
+            if old != new:
+                said.append(
+                    f"{cell.table}.{cell.column} has the DEFAULT {old or 'of a constant or none'} "
+                    f"and its place {rule.table}.{column} {new or 'a constant or none'}: rows that "
+                    "are inserted without it differ"
+                )
+    return said

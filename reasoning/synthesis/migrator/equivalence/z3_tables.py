@@ -93,7 +93,7 @@ class Symbols(Formulas):
         parts = [
             z3.Implies(row.there, z3.Not(row.cells[column].null))
             for row in rows
-            for column in {*self.tables[table].required, *key}
+            for column in {*self.tables[table].required - set(self.tables[table].moments), *key}
         ]
         for one, other in itertools.combinations(rows, 2):
             for columns in keys:

@@ -55,7 +55,9 @@ def extracted(source: Tables, target: Tables) -> list[Extracted]:
             continue
         values = [c for (c,) in (u for u in lookup.unique if len(u) == 1)] or [key]
         left = [c for c in lookup.stored if c not in (key, values[0])]
-        if len(values) > 1 or any(c in lookup.required - set(lookup.defaults) for c in left):
+        if len(values) > 1 or any(
+            c in lookup.required - {*lookup.defaults, *lookup.moments} for c in left
+        ):
             continue
         if values == [key] and lookup.types[key] == "int":
             continue

@@ -64,7 +64,8 @@ class Merged:
         mine = next(set(part.columns) for part in self.parts if part.source == source)
         mine |= {column for column, _ in self.loose.get(source, ())}
         others = {c for part in self.parts if part.source != source for c in part.columns}
-        free = {c for c in table.stored if c not in table.required or c in table.defaults}
+        filled = {*table.defaults, *table.moments}
+        free = {c for c in table.stored if c not in table.required or c in filled}
         return (others - mine) & free - set(table.key) - self.references
 
     def value_of(self, source: str) -> Any:

@@ -322,11 +322,16 @@ def _filled(plan: Plan) -> Iterator[str]:
     queries = Queries(plan)
     for name in plan.created:
         if (rule := plan.mapping.rules.get(name)) is not None:
-            written = list(rule.cells)
-            always = _always(plan, name, set(written))
-            names = ", ".join(plan.name(column) for column in written)
+            computed = plan.mapping.target[name].moments
             for part in rule.parts:
-                yield f"INSERT INTO {plan.filled(name)} ({names}){always}\n{queries.select(part)}"
+                # A computed default is left to the database.
+                written = [
+                    c for c, v in part.cells.items() if c not in computed or v != Fixed(None)
+                ]
+                always = _always(plan, name, set(written))
+                names = ", ".join(plan.name(column) for column in written)
+                select = queries.select(part, written.__contains__)
+                yield f"INSERT INTO {plan.filled(name)} ({names}){always}\n{select}"
     for name, heir in plan.in_place.items():
         rule, table = plan.mapping.rules[heir], plan.target(heir)
         for column in added_columns(plan, name):

@@ -124,7 +124,8 @@ class Run:
             alias = column.alias if column.alias == "excluded" else rule.table
             return Col(alias, places[column.name])
 
-        if any(isinstance(cell, Made) for cell in rule.cells.values()):
+        numbered = self.view.mapping.target[rule.table].numbered
+        if any(isinstance(c, Made) and n not in numbered for n, c in rule.cells.items()):
             raise ByHand(f"{self.reader}: ON CONFLICT of rows whose key must be invented")
         keys = tuple(move(Col("excluded", column)).name for column in given.columns)
         sets = tuple((places[c], change(v, move)) for c, v in given.sets if c in places)

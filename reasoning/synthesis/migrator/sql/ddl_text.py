@@ -172,6 +172,19 @@ def defaults_of(statements: list[Written]) -> dict[str, dict[str, Any]]:
     return found
 
 
+def computed_defaults(statements: list[Written]) -> dict[str, dict[str, str]]:
+    """The defaults of each table's columns that are no constants, as SQL."""
+    exp, found = need("sqlglot").exp, {}
+    for one in statements:
+        for part in one.tree.this.expressions if creates_table(one) else ():
+            for constraint in part.args.get("constraints") or ():
+                kind = constraint.kind
+                if isinstance(kind, exp.DefaultColumnConstraint) and _computed(kind, exp):
+                    text = kind.this.unnest().sql().upper()
+                    found.setdefault(one.table, {})[part.name] = text
+    return found
+
+
 def computed_columns(statements: list[Written]) -> dict[str, dict[str, str]]:
     """The generated columns of each table with their expressions in SQLite's words."""
     exp, found = need("sqlglot").exp, {}

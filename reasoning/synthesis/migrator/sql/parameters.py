@@ -1,10 +1,32 @@
-"""Parameters as drivers want them: %(name)s, $1 and ?, read as :name and written again."""
+"""Parameters as drivers want them: %(name)s, $1, ?, and sqlc.arg(name), sqlc.narg(name) and @name
+of sqlc, read as :name and written again.
+"""
 
 import itertools
 import re
 
 QUOTED = r"'(?:[^']|'')*'|\"[^\"]*\"|`[^`]*`|--[^\n]*|/\*.*?\*/"
 STYLES = {"pyformat": r"%\((\w+)\)s", "numeric": r"\$(\d+)", "qmark": r"\?"}
+
+
+SQLC = r"sqlc\.(?P<kind>n?arg)\(\s*'?(?P<name>\w+)'?\s*\)|(?<![\w@<&:])@(?P<short>[A-Za-z_]\w*)"
+
+
+def named_by_sqlc(text: str) -> tuple[str, str]:
+    """The text with :name in place of sqlc's named parameters, and how each was written; empty if
+    there are none.
+    """
+    written: dict[str, str] = {}
+
+    def replaced(seen):
+        if seen["quoted"] is not None:
+            return seen["quoted"]
+        name = seen["name"] or seen["short"]
+        written.setdefault(name, seen["kind"] or "@")
+        return f":{name}"
+
+    made = re.sub(rf"(?P<quoted>{QUOTED})|{SQLC}", replaced, text, flags=re.DOTALL)
+    return made, "sqlc " + " ".join(f"{n}={kind}" for n, kind in written.items()) if written else ""
 
 
 def named(text: str) -> tuple[str, str]:
@@ -39,6 +61,14 @@ def styled(text: str, style: str, params: tuple[str, ...]) -> str:
         return text
     made = {"pyformat": lambda n: f"%({n})s", "numeric": lambda n: f"${n[1:]}"}
     made["qmark"] = lambda n: "?"
+    if style.startswith("sqlc "):
+        kinds = dict(one.split("=") for one in style.split()[1:])
+
+        def in_sqlc(name):
+            kind = kinds.get(name, "arg")
+            return f"@{name}" if kind == "@" else f"sqlc.{kind}({name})"
+
+        made[style] = in_sqlc
     return re.sub(
         pattern,
         lambda m: m[0] if m["quoted"] is not None else made[style](m[2]),

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from reasoning.synthesis.errors import UserError, need
 from reasoning.synthesis.migrator.sql.given_keys import read_given
 from reasoning.synthesis.migrator.sql.names import Outside
-from reasoning.synthesis.migrator.sql.parameters import named
+from reasoning.synthesis.migrator.sql.parameters import named, named_by_sqlc
 from reasoning.synthesis.migrator.sql.program import (
     Agg,
     Arith,
@@ -142,6 +142,8 @@ def _function(block: _Block, tables, dialect, where):
     if not written:
         raise UserError(f"{where}, {place} has no SQL: write some or remove it")
     original, (written, style) = written, named(written)
+    if not style and block.suffix.startswith(":"):
+        written, style = named_by_sqlc(written)
     trees, sqlglot = _trees("\n" * (first - 1) + written, dialect, where), need("sqlglot")
     mentioned = [node.name for tree in trees for node in tree.find_all(sqlglot.exp.Table)]
     names = {spelled(one, tables.by_name) or one for one in mentioned}

@@ -14,6 +14,7 @@ from reasoning.synthesis.migrator.sql.ddl_statements import creates_table, norma
 from reasoning.synthesis.migrator.sql.ddl_text import (
     actions_of,
     computed_columns,
+    computed_defaults,
     defaults_of,
     deferred,
     not_read,
@@ -59,6 +60,10 @@ class Table:
     """Columns that the database numbers by itself."""
     schema: str = ""
     """The database's schema that it is in, if the DDL names it."""
+    moments: dict[str, str] = field(default_factory=dict)
+    """Columns whose default is computed, and its SQL. Tests take it for NULL, which is the same in
+    both programs.
+    """
 
     @property
     def stored(self) -> tuple[str, ...]:
@@ -157,6 +162,7 @@ def read_tables(text: str, dialect: str = "sqlite", where: str = "schema") -> Ta
         other_types(statements),
     )
     computed, schemas = computed_columns(statements), schemas_of(statements)
+    moments = computed_defaults(statements)
     numbers = {
         one.table: frozenset(numbered(one, dialect)) for one in statements if creates_table(one)
     }
@@ -194,6 +200,7 @@ def read_tables(text: str, dialect: str = "sqlite", where: str = "schema") -> Ta
             computed.get(collection.name, {}),
             numbers.get(collection.name, frozenset()),
             schemas.get(collection.name, ""),
+            moments.get(collection.name, {}),
         )
     edges = tuple(Edge(f.path, f.attrs, f.to_path, f.to_attrs) for f in schema.foreign_keys)
     if bad := [edge for edge in edges if not edge.to_columns]:

@@ -222,7 +222,8 @@ def create_table(tables: Tables, name: str, referred: Iterable[str] = ()) -> str
     table, cells = tables[name], []
     for column in table.types:
         words = [name_of(column)]
-        words += ["NOT NULL"] if column in table.required or column in table.key else []
+        needed = column in table.required and column not in table.moments
+        words += ["NOT NULL"] if needed or column in table.key else []
         words += [f"DEFAULT {literal(table.defaults[column])}"] if column in table.defaults else []
         words += [f"AS ({table.computed[column]})"] if column in table.computed else []
         cells.append(" ".join(words))

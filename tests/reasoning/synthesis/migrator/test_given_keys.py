@@ -89,3 +89,23 @@ def test_keys_asked_for_in_the_old_program_are_read():
     )
     first, second = program.named("add").statements
     assert first.values[0] == second.values[0] and first.columns == ("id", "full_name")
+
+
+def test_a_computed_default_and_parameters_of_sqlc():
+    old = "CREATE TABLE accounts (id bigserial PRIMARY KEY, owner varchar NOT NULL, balance bigint NOT NULL, made timestamptz NOT NULL DEFAULT (now()));"
+    new = "CREATE TABLE accounts (id bigserial PRIMARY KEY, holder varchar NOT NULL, balance bigint NOT NULL, made timestamptz NOT NULL DEFAULT (now()), seen timestamptz NOT NULL DEFAULT now());"
+    program = """-- name: Create :one
+INSERT INTO accounts (owner, balance) VALUES (sqlc.arg(owner), @balance) RETURNING *;
+-- name: Owners :many
+SELECT id, owner FROM accounts WHERE owner = sqlc.narg('who') ORDER BY id;
+"""
+    found = refactor(program, old, new, Options("postgres", bound=1, verify="off"))
+    assert isinstance(found, Refactoring) and not found.never and not found.by_hand, found
+    text = show_program(found.new)
+    assert "INSERT INTO accounts (holder, balance)\nVALUES (sqlc.arg(owner), @balance)" in text
+    assert "WHERE holder = sqlc.narg(who)" in text
+    script = migration_sql(found.mapping, "postgres")
+    assert "ADD COLUMN seen" in script and "SET made" not in script
+    plain = new.replace(" DEFAULT (now())", "")
+    other = refactor(program.split("-- name: Owners")[0], old, plain, Options("postgres", bound=0))
+    assert not isinstance(other, Refactoring)
