@@ -97,7 +97,8 @@ def _constants(part: Rule, whole: Rule) -> str:
     telling = [
         (column, cell.value)
         for column, cell in part.cells.items()
-        if isinstance(cell, Fixed)
+        if all(isinstance(one.cells.get(column), Fixed) for one in whole.parts)
         and len({repr(one.cells.get(column)) for one in whole.parts}) == len(whole.parts)
+        and isinstance(cell, Fixed)
     ]
     return ", ".join(f"{column} = {value!r}" for column, value in telling) or "all"

@@ -108,13 +108,13 @@ def _notes(mapping: DataMapping, name: str) -> dict[str, str]:
     notes = {}
     for column in table.types:
         cell = rule.cells.get(column) if rule else None
-        if isinstance(cell, Made):
+        if rule and rule.also and (said := _constants(rule, column)):
+            notes[column] = ", ".join(said)
+        elif isinstance(cell, Made):
             whose = f"each {rule.distinct}" if rule.distinct else cell.anchor
             notes[column] = f"key made for {whose}"
         elif isinstance(cell, Found):
             notes[column] = f"key of its {cell.value} in {cell.lookup}"
-        elif rule and rule.also and len(said := _constants(rule, column)) > 1:
-            notes[column] = ", ".join(said)
         elif isinstance(cell, Fixed):
             notes[column] = "NULL" if cell.value is None else f"always {cell.value}"
         else:
@@ -123,11 +123,15 @@ def _notes(mapping: DataMapping, name: str) -> dict[str, str]:
 
 
 def _constants(rule: Rule, column: str) -> list[str]:
-    """The constant that each old table's rows have in a column; empty: some have none."""
+    """The constants that old tables' rows have in a column; empty: all have the same, or none."""
     cells = [(part.anchor, part.cells.get(column)) for part in rule.parts]
-    if not all(isinstance(cell, Fixed) for _, cell in cells) or len({str(c) for _, c in cells}) < 2:
+    if len({str(cell) for _, cell in cells}) < 2:
         return []
-    return [f"{cell.value} ({anchor})" for anchor, cell in cells if isinstance(cell, Fixed)]
+    return [
+        f"{'NULL' if cell.value is None else cell.value} ({anchor})"
+        for anchor, cell in cells
+        if isinstance(cell, Fixed)
+    ]
 
 
 def _line(x: int, y: int, to_x: int, to_y: int, color: str) -> str:

@@ -57,12 +57,18 @@ def _claims(found: Refactoring):
         f"{found.related:,} calls.",
         f"Sequences of calls: {found.checked.text()}.",
         f"By solver: {found.verified}.",
-        *(f"{line[0].upper()}{line[1:]}." for line in remarks(found)),
+        *(_sentence(line) for line in remarks(found)),
     ]
     table = html.table(
         HEADER, strengths(found), "How far each function was checked", row_heads=True
     )
     return html.section("What is claimed", html.bullets(claims), table)
+
+
+def _sentence(line: str) -> str:
+    """A remark with a capital, unless it begins with a name."""
+    name = any(mark in line.split(" ", 1)[0] for mark in "._")
+    return f"{line}." if name else f"{line[0].upper()}{line[1:]}."
 
 
 def _functions(found: Refactoring):
