@@ -267,12 +267,13 @@ def program_text(found: Refactoring) -> str:
     text = show_program(found.new)
     for name in found.by_hand:
         reason = found.old.named(name).outside
-        text = text.replace(
-            f"-- name: {name}(", f"-- KEPT BY HAND, not rewritten ({reason})\n-- name: {name}("
-        )
+        said = f"-- KEPT BY HAND, not rewritten ({' '.join(reason.split())})\n"
+        header = re.compile(rf"^(?=-- name: {re.escape(name)}(?!\w))", re.MULTILINE)
+        text = header.sub(lambda _, said=said: said, text)  # sqlc's headers list no parameters
     for name, references in late(found).items():
-        header = re.compile(rf"^(-- name: {name}\(.*)$", re.MULTILINE)
-        text = header.sub(rf"\1\n-- Needs DEFERRABLE INITIALLY DEFERRED: {references}", text)
+        header = re.compile(rf"^-- name: {re.escape(name)}(?!\w).*$", re.MULTILINE)
+        said = f"\n-- Needs DEFERRABLE INITIALLY DEFERRED: {references}"
+        text = header.sub(lambda seen, said=said: seen[0] + said, text)
     return text
 
 

@@ -1,5 +1,6 @@
 """INSERTs that leave the key to the database: read, rewritten and run so."""
 
+import re
 import sqlite3
 from contextlib import closing
 
@@ -16,6 +17,7 @@ from reasoning.synthesis.migrator import (
     read_tables,
     refactor,
 )
+from reasoning.synthesis.migrator.cli import program_text
 from reasoning.synthesis.migrator.equivalence.bounded_test import Comparison
 from reasoning.synthesis.migrator.sql.unparse import show_function, show_program
 
@@ -109,3 +111,15 @@ SELECT id, owner FROM accounts WHERE owner = sqlc.narg('who') ORDER BY id;
     plain = new.replace(" DEFAULT (now())", "")
     other = refactor(program.split("-- name: Owners")[0], old, plain, Options("postgres", bound=0))
     assert not isinstance(other, Refactoring)
+
+
+def test_functions_of_sqlc_that_are_kept_by_hand_say_so():
+    key = KEYS["postgres"][0]
+    program = (
+        "-- name: Rename :one\nUPDATE authors SET name = $1, bio = $2 WHERE id = $3 RETURNING *;\n"
+        "-- name: All :many\nSELECT id, name, bio FROM authors ORDER BY id;\n"
+    )
+    options = Options("postgres", bound=0, verify="off")
+    found = refactor(program, OLD.format(key=key), NEW.format(key=key), options)
+    assert isinstance(found, Refactoring) and found.by_hand == ("Rename",)
+    assert re.match(r"-- KEPT BY HAND, .*\n-- name: Rename :one\n", program_text(found))
