@@ -81,6 +81,8 @@ class _Task:
     """Work so far, counted in."""
     progress: Callable[[str], None]
     """Called with a line at a time."""
+    hands: list[frozenset[str]] = field(default_factory=list)
+    """Functions kept by hand under the likeliest mapping; one entry once it is tried."""
 
 
 @dataclass(frozen=True)
@@ -349,6 +351,7 @@ def _search(task: _Task):
     if reason := why_none(problem, readers):
         return NoProgram(reason, task.effort)
     reason, best, clock = "", (None, ()), task.clock
+    task = replace(task, hands=[])
     for attempt in _attempts(problem, task):
         if isinstance(attempt, str):
             reason = reason or attempt
@@ -411,6 +414,11 @@ def _under(task: _Task, attempt: _Attempt):
             left[function.name] = f"line {function.line}: {problem}"
         except Unrewritable as problem:
             complaint = complaint or str(problem)
+    if not task.hands:
+        task.hands.append(frozenset(left))
+    elif more := sorted(set(left) - task.hands[0]):
+        # A less likely mapping, with columns dropped, must not win by leaving more undone.
+        return left[more[0]], None, ()
     if left and not complaint:
         if not options.keep_by_hand:
             return next(iter(left.values())), None, ()
