@@ -215,3 +215,43 @@ MERGES = {
     "internal": INTERNAL,
     "staff": STAFF,
 }
+VEHICLES = Application(
+    "single table inheritance, keys given by the database",
+    """CREATE TABLE owners (id serial PRIMARY KEY, name text NOT NULL);
+CREATE TABLE cars (id serial PRIMARY KEY, plate varchar(20) NOT NULL UNIQUE, owner_id integer REFERENCES owners(id) ON DELETE CASCADE, doors integer, made timestamp NOT NULL DEFAULT now());
+CREATE TABLE trucks (id serial PRIMARY KEY, plate varchar(20) NOT NULL UNIQUE, owner_id integer REFERENCES owners(id) ON DELETE CASCADE, payload_kg integer NOT NULL DEFAULT 5, made timestamp NOT NULL DEFAULT now());
+""",
+    """CREATE TYPE vehicle AS ENUM ('Truck', 'Car');
+CREATE TABLE owners (id serial PRIMARY KEY, name text NOT NULL);
+CREATE TABLE vehicles (id serial PRIMARY KEY, type vehicle NOT NULL, plate varchar(20) NOT NULL, owner_id integer REFERENCES owners(id) ON DELETE CASCADE, doors integer, payload_kg integer DEFAULT 5, made timestamp NOT NULL DEFAULT now(), UNIQUE (type, plate));
+""",
+    """-- name: add_owner(name)
+INSERT INTO owners (name) VALUES (:name) RETURNING id;
+-- name: add_car(plate, owner, doors)
+INSERT INTO cars (plate, owner_id, doors) VALUES (:plate, :owner, :doors);
+-- name: add_truck(plate, owner)
+INSERT INTO trucks (plate, owner_id) VALUES (:plate, :owner);
+-- name: sell_car(plate)
+DELETE FROM cars WHERE plate = :plate;
+-- name: close_account(owner)
+DELETE FROM owners WHERE id = :owner;
+-- name: cars()
+SELECT c.plate, c.doors, o.name FROM cars c LEFT JOIN owners o ON o.id = c.owner_id ORDER BY c.plate;
+-- name: heavy()
+SELECT t.plate, t.payload_kg, o.name FROM trucks t JOIN owners o ON o.id = t.owner_id WHERE t.payload_kg > 1 ORDER BY 1;
+-- name: fleet()
+SELECT plate FROM cars WHERE made IS NOT NULL UNION ALL SELECT plate FROM trucks WHERE made IS NOT NULL ORDER BY plate;
+""",
+    """INSERT INTO owners (name) VALUES ('a'), ('b');
+INSERT INTO cars (plate, owner_id, doors) VALUES ('x', 1, 4), ('y', NULL, NULL), ('z', 2, 2);
+INSERT INTO trucks (plate, owner_id, payload_kg) VALUES ('x', 2, 9), ('w', 1, 1);""",
+    (
+        ("add_car", {"plate": "new", "owner": 1, "doors": None}),
+        ("add_truck", {"plate": "new", "owner": 2}),
+        ("add_owner", {"name": "c"}),
+        ("add_truck", {"plate": "n2", "owner": 3}),
+        ("sell_car", {"plate": "x"}),
+        ("close_account", {"owner": 2}),
+    ),
+)
+"""In PostgreSQL only."""

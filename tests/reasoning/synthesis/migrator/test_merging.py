@@ -37,6 +37,7 @@ from tests.reasoning.synthesis.migrator.merges import (
     REST,
     SHARED,
     SINGLE,
+    VEHICLES,
 )
 from tests.reasoning.synthesis.migrator.test_applications import both, in_postgres, in_sqlite
 
@@ -72,6 +73,11 @@ def test_programs_and_data_agree(name):
 def test_programs_and_data_agree_in_both_engines(name, postgres):
     in_sqlite(MERGES[name])
     in_postgres(MERGES[name], postgres)
+
+
+@pytest.mark.slow
+def test_keys_given_by_the_database_in_postgres(postgres):
+    in_postgres(VEHICLES, postgres)
 
 
 @pytest.mark.slow
