@@ -70,7 +70,7 @@ CREATE TABLE photo_comments (id integer PRIMARY KEY, photo_id integer NOT NULL R
 CREATE TABLE video_comments (id integer PRIMARY KEY, video_id integer NOT NULL REFERENCES videos(id), body text);
 """,
     SUBJECTS
-    + "CREATE TABLE comments (id integer NOT NULL, commentable_type text NOT NULL, commentable_id integer NOT NULL, body text, PRIMARY KEY (commentable_type, id));",
+    + "CREATE TABLE comments (id integer NOT NULL, commentable_type varchar(20) NOT NULL, commentable_id integer NOT NULL, body text, PRIMARY KEY (commentable_type, id));",
     """-- name: add_post(id, title)
 INSERT INTO posts (id, title) VALUES (:id, :title);
 -- name: add_photo(id, title)
