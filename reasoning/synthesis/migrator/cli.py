@@ -18,6 +18,8 @@ from reasoning.synthesis.migrator.equivalence.bounded_test import Comparison
 from reasoning.synthesis.migrator.equivalence.initial_states import related
 from reasoning.synthesis.migrator.equivalence.strength import remarks
 from reasoning.synthesis.migrator.equivalence.z3_check import verify_program
+from reasoning.synthesis.migrator.merging.find import merged
+from reasoning.synthesis.migrator.merging.rules import apart_of, held_references, left_out
 from reasoning.synthesis.migrator.output.counterexample_sql import scenario_script
 from reasoning.synthesis.migrator.output.data_migration import migration_sql
 from reasoning.synthesis.migrator.output.downgrade import downgrade_of
@@ -359,6 +361,10 @@ def run_check(command: Check) -> int:
     if mapping is not None:
         mapping, more = without_new_actions(mapping)
         new_tables, notes = mapping.target, (*notes, *more)
+    if merges := merged(old_tables, new_tables):
+        old_tables = apart_of(old_tables, new_tables, merges)
+        new_tables = held_references(new_tables, merges)
+        notes = (*notes, *left_out(merges, old_tables))
     checked = Comparison(old, old_tables, new, new_tables, starts).run(
         command.bound, lambda: time.monotonic() - started < command.budget
     )

@@ -115,10 +115,16 @@ def held_references(target: Tables, merges: list[Merged]) -> Tables:
 
 def merge_notes(merges: list[Merged], mapping: DataMapping) -> tuple[str, ...]:
     """Sentences on the constants, on what was taken for granted, and on keys that change."""
-    found, source = [one.words() for one in merges], mapping.source
+    found = [one.words() for one in merges]
     for (table, column), keys in mapping.shifts.items():
         highest = " and of ".join(".".join(key) for key in keys)
         found.append(f"{table}.{column} is numbered anew: the highest value of {highest} is added")
+    return (*found, *left_out(merges, mapping.source))
+
+
+def left_out(merges: list[Merged], source: Tables) -> tuple[str, ...]:
+    """Sentences on calls that no comparison makes."""
+    found = []
     for group in source.apart:
         places = " and ".join(f"{table}.{', '.join(columns)}" for table, columns in group)
         found.append(

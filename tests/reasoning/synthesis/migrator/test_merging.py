@@ -22,12 +22,13 @@ from reasoning.synthesis.migrator import (
     read_tables,
     refactor,
 )
+from reasoning.synthesis.migrator.cli import Check, run_check
 from reasoning.synthesis.migrator.merging.find import merged
 from reasoning.synthesis.migrator.output.downgrade import downgrade_of
 from reasoning.synthesis.migrator.output.dry_run import dry_run_sql
 from reasoning.synthesis.migrator.output.exports import dynamite_json
 from reasoning.synthesis.migrator.output.report import page
-from reasoning.synthesis.migrator.sql.unparse import show_function
+from reasoning.synthesis.migrator.sql.unparse import show_function, show_program
 from tests.reasoning.synthesis.migrator.merges import (
     COMPOSITE,
     INTERNAL,
@@ -207,3 +208,26 @@ def test_what_cannot_be_merged_says_why():
     found = refactored(replace(COMPOSITE, target=target))
     assert isinstance(found, NoProgram)
     assert "merging cats and dogs into pets: " in found.reason and "barks" in found.reason
+
+
+def test_check_accepts_what_was_written_and_says_what_it_leaves_out(single, tmp_path, capsys):
+    texts = {
+        "A.sql": SINGLE.source,
+        "B.sql": SINGLE.target,
+        "P.sql": SINGLE.program,
+        "Q.sql": show_program(single.new),
+    }
+    paths = {name: tmp_path / name for name in texts}
+    for name, text in texts.items():
+        paths[name].write_text(text)
+    command = Check(
+        source_schema=paths["A.sql"],
+        target_schema=paths["B.sql"],
+        source_program=paths["P.sql"],
+        target_program=paths["Q.sql"],
+        bound=1,
+    )
+    assert run_check(command) == 0
+    assert "share one key now" in capsys.readouterr().out
+    paths["Q.sql"].write_text(texts["Q.sql"].replace("kind = 'dog' AND id", "kind = 'cat' AND id"))
+    assert run_check(command) == 1
