@@ -2,13 +2,13 @@
 nothing finished is lost.
 """
 
-import csv
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from jaxrl.app.errors import UserError, writing
+from jaxrl.app.tables import table_of
 from jaxrl.train.rundir import write_atomically
 
 Record = dict[str, Any]
@@ -75,8 +75,7 @@ def _json_list(path: Path) -> list[Record]:
 
 
 def _csv(path: Path, columns: Sequence[str] | None = None) -> list[Record]:
-    with path.open(newline="", encoding="utf-8-sig") as file:
-        return list(csv.DictReader(file, columns))
+    return table_of(path.read_bytes().decode("utf-8-sig"), path, columns=columns)[1]
 
 
 def _parquet(path: Path) -> list[Record]:

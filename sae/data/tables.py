@@ -1,16 +1,14 @@
 """Reading tables: .csv and .csv.gz as dictionaries, label columns as numbers."""
 
-import csv
 import gzip
-import io
 import re
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 from jaxrl.app.errors import UserError
+from jaxrl.app.tables import table_of
 
 
 def read_table(path: Path, columns: Sequence[str] = ()) -> list[dict[str, str]]:
@@ -27,19 +25,9 @@ def read_table(path: Path, columns: Sequence[str] = ()) -> list[dict[str, str]]:
     try:
         with gzip.open(file) if file.suffix == ".gz" else open(file, "rb") as stream:
             text = _SEPARATOR_LINE.sub("", decoded(stream.read()))
-        lines = csv.reader(
-            io.StringIO(text, newline=""),
-            delimiter=_separator(text.partition("\n")[0]),
-            strict=True,
-        )
-        header, *rest = [line for line in lines if line] or [[]]
-    except (OSError, UnicodeDecodeError, csv.Error, EOFError) as error:
+    except (OSError, UnicodeDecodeError, EOFError) as error:
         raise UserError(f"{file} cannot be read as a table ({error})") from None
-    if "\0" in text:
-        raise UserError(f"{file} cannot be read as a table: save it as UTF-8")
-    names = [name.strip() for name in header]
-    _check_header(names, file)
-    rows = [_row(line, names, number, file) for number, line in enumerate(rest, 2)]
+    names, rows = table_of(text, file, _separator(text.partition("\n")[0]))
     missing = [name for name in columns if name not in names]
     if missing:
         raise UserError(f"{file} has no column {', '.join(missing)}; it has {', '.join(names)}")
@@ -48,32 +36,6 @@ def read_table(path: Path, columns: Sequence[str] = ()) -> list[dict[str, str]]:
 
 _SEPARATOR_LINE = re.compile(r"\A\"?sep=.\"?\r?\n", re.IGNORECASE)
 """First line by which Excel says what separates columns; the header below shows it as well."""
-
-
-def _check_header(names: list[str], file: Path) -> None:
-    """Raises: UserError: two columns have one name, so that one would hide the other."""
-    twice = [name for name, count in Counter(names).items() if count > 1 and name]
-    if twice:
-        raise UserError(
-            f"{file} has several columns called {', '.join(twice)}: which one is meant? Rename or "
-            "remove the others"
-        )
-
-
-def _row(line: list[str], names: list[str], number: int, file: Path) -> dict[str, str]:
-    """The fields of a line by column; empty fields may follow the last column.
-
-    Raises:
-      UserError: the line has fewer fields than the header, or more: then at least one stands in a
-        column that is not its own.
-    """
-    if len(line) < len(names) or any(field.strip() for field in line[len(names) :]):
-        raise UserError(
-            f"row {number} of {file} has {len(line)} fields where the header has {len(names)}: "
-            "texts with a separator, quotation marks or a line break need quotation marks around "
-            "them"
-        )
-    return dict(zip(names, line, strict=False))
 
 
 def decoded(data: bytes) -> str:

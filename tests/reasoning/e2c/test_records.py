@@ -2,6 +2,7 @@
 
 import pytest
 
+from jaxrl.app.errors import UserError
 from reasoning.e2c.records import Appended, read_records, write_records
 
 
@@ -28,3 +29,17 @@ def test_half_a_letter_of_a_line_that_was_cut_off_is_removed(tmp_path):
     file.write_bytes('{"a": "ü"}\n{"a": "ü'.encode()[:-1])
     assert Appended(file).records == [{"a": "ü"}]
     assert file.read_bytes() == '{"a": "ü"}\n'.encode()
+
+
+def test_a_row_with_more_or_fewer_fields_than_columns_is_refused(tmp_path):
+    file = tmp_path / "problems.csv"
+    file.write_text("question,answer\nHow many, in all?,3\n")
+    with pytest.raises(UserError, match="row 2 of .* has 3 fields where the header has 2"):
+        read_records(file)
+    file.write_text("How many?,3\n\nAnd now?\n")
+    with pytest.raises(UserError, match="row 2 of .* has 1 fields"):
+        read_records(file, ("question", "answer"))
+    file.write_text('"How many, in all?",3\n')
+    assert read_records(file, ("question", "answer")) == [
+        {"question": "How many, in all?", "answer": "3"}
+    ]
