@@ -106,7 +106,8 @@ class _Block:
 
 def _blocks(text, where) -> list[_Block]:
     """The blocks of a file."""
-    found, lines = [], text.splitlines()
+    # At line feeds only: others, such as U+2028, may stand inside a text.
+    found, lines = [], text.split("\n")
     for number, line in enumerate(lines, 1):
         if re.match(r"^\s*--\s*name\s*:", line):
             header = HEADER.match(line.strip())
@@ -132,10 +133,21 @@ def _blocks(text, where) -> list[_Block]:
     return found
 
 
+def _comment_lines(body: list[tuple[int, str]]) -> set[int]:
+    """Numbers of lines that hold nothing but a comment; inside a text, two dashes begin none."""
+    text, found = "\n".join(line for _, line in body), set()
+    for match in SILENT.finditer(text):
+        before = text[: match.start()]
+        if match[0].startswith("--") and not before.rpartition("\n")[2].strip():
+            found.add(body[before.count("\n")][0])
+    return found
+
+
 def _function(block: _Block, tables, dialect, where):
     line, name, body = block.line, block.name, block.body
-    notes = tuple(text.strip()[2:].strip() for _, text in body if text.strip().startswith("--"))
-    lines = [(number, "" if text.strip().startswith("--") else text) for number, text in body]
+    comments = _comment_lines(body)
+    notes = tuple(text.strip()[2:].strip() for number, text in body if number in comments)
+    lines = [(number, "" if number in comments else text) for number, text in body]
     first = next((number for number, text in lines if text.strip()), line)
     written = "\n".join(text for number, text in lines if number >= first).strip()
     place = f"line {line}: {name}"

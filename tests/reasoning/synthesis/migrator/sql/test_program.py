@@ -9,7 +9,7 @@ pytest.importorskip("sqlglot")
 from reasoning.synthesis.errors import UserError
 from reasoning.synthesis.migrator import parse_program, read_tables, show_program
 from reasoning.synthesis.migrator.sql.parse import placed
-from reasoning.synthesis.migrator.sql.program import Col, Delete, Fill, InSelect, Snapshot
+from reasoning.synthesis.migrator.sql.program import Col, Delete, Fill, InSelect, Lit, Snapshot
 from reasoning.synthesis.migrator.sql.unparse import show_statement
 from reasoning.synthesis.migrator.testing.inputs import pairwise
 from tests.tables import rows
@@ -282,3 +282,14 @@ def test_every_pair_of_values_occurs(sizes):
             assert len({(row[a], row[b]) for row in rows}) == sizes[a] * sizes[b]
     if len(sizes) > 4:
         assert len(rows) < 3 ** len(sizes) / 20
+
+
+@pytest.mark.parametrize("text", ["a\n-- no comment\nb", "a\u2028b", "a\x85\x0b\x0cb", "it''s\n--"])
+def test_texts_keep_their_lines_and_dashes(text):
+    tables = read_tables("CREATE TABLE t (id INTEGER PRIMARY KEY, s TEXT);")
+    program = (
+        f"-- name: add\n-- don't mind this: it's a note\nINSERT INTO t VALUES (:id, '{text}');\n"
+    )
+    add = parse_program(program, tables).functions[0]
+    assert add.notes == ("don't mind this: it's a note",)
+    assert add.statements[0].values[1] == Lit(text.replace("''", "'"))
