@@ -93,3 +93,12 @@ class Quantizer(nn.Module):
         if train and self.is_mutable_collection("codebook"):
             state.value = after
         return out
+
+    def decode(self, indices: jax.Array) -> jax.Array:
+        """Values of indices, as the `decode` of `functions` gives them."""
+        return importlib.import_module(self.functions).decode(
+            dict(self.variables.get("params", {})),
+            self.get_variable("codebook", "state"),
+            indices,
+            self.config,
+        )
