@@ -121,10 +121,11 @@ def predict_depth(
             "of them, or group them"
         )
     search, box = Search(**settings), _box(low, high, inputs)
-    call = _standard(f, data)
-    outputs = _outputs(call, data, inputs)
+    call, scaled = _standard(f, data), (data, jnp.float32(1))
+    outputs = _outputs(call, scaled, inputs)
     key = jax.random.key(search.seed)
-    check_defined(call, data, key, box)
+    # Thresholds below are of functions whose values differ by about 1: so 1e-12 f is judged as f.
+    data = (data, check_defined(call, (data, jnp.ones(outputs)), key, box))
     jumps = has_jumps(call, data, key, box)
     tolerance = max(search.tolerance, TRAINED) if jumps.any() else search.tolerance
     felt = np.stack(
@@ -186,16 +187,20 @@ _WRAPPED: dict[tuple[Callable, bool], Callable] = {}
 
 
 def _standard(f, data) -> Callable:
-    """`(data, x) -> [m]`; the same object for the same f, so that compiled programs are found
-    again.
+    """`((data, scale), x) -> [m]`, over the scale; the same object for the same f, so that compiled
+    programs are found again.
     """
     alone = data is None
     if (f, alone) not in _WRAPPED:
         if len(_WRAPPED) > 64:
             _WRAPPED.clear()
-        _WRAPPED[f, alone] = (
-            (lambda _, x: jnp.atleast_1d(f(x))) if alone else (lambda d, x: jnp.atleast_1d(f(d, x)))
-        )
+
+        def call(d, x):
+            found = jnp.atleast_1d(f(x) if alone else f(d[0], x))
+            # What is not real is refused by its type, which a quotient would change.
+            return found / d[1] if jnp.issubdtype(found.dtype, jnp.floating) else found
+
+        _WRAPPED[f, alone] = call
     return _WRAPPED[f, alone]
 
 

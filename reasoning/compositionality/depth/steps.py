@@ -38,14 +38,18 @@ def _values(f: Callable, data, x):
     return jax.vmap(lambda row: f(data, row))(x)
 
 
-def check_defined(f: Callable, data, key, box: Box) -> None:
-    """Refuse a function that is not finite in part of the box.
+def check_defined(f: Callable, data, key, box: Box) -> jax.Array:
+    """Refuse a function that is not finite in part of the box, and return how far its values go
+    apart.
 
     Args:
       f: `f(data, x [n]) -> [m]`.
       data: any tree of arrays, such as weights.
       key: PRNG key of the points.
       box: range of every input.
+
+    Returns:
+      Half the range of every output's values, float32 `[m]`; 1 for one that is constant.
 
     Raises:
       UserError: with the share of the box.
@@ -60,6 +64,8 @@ def check_defined(f: Callable, data, key, box: Box) -> None:
             f"from {low:g} to {high:g} (NaN or infinite, as a log of negative numbers): narrow the "
             "box with low and high"
         )
+    half = values.max(0) / 2 - values.min(0) / 2
+    return jnp.asarray(np.where(half > 0, half, 1.0), jnp.float32)
 
 
 def has_jumps(f: Callable, data, key, box: Box) -> np.ndarray:

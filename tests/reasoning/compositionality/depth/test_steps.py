@@ -89,6 +89,8 @@ TREES = {
     "a call out of JAX": (outside, 3, "((0 1) 2)"),
     "large values": (lambda x: 1e5 + x[0] * x[1] + x[2] * x[3], 4, "((0 1) (2 3))"),
     "small values": (lambda x: 1e-8 * (x[0] * x[1] + x[2] * x[3]), 4, "((0 1) (2 3))"),
+    "tiny values": (lambda x: 1e-14 * (x[0] * x[1] + x[2] * x[3]), 4, "((0 1) (2 3))"),
+    "huge values": (lambda x: 1e25 * (x[0] * x[1] + x[2] * x[3]), 4, "((0 1) (2 3))"),
     "fast waves": (lambda x: jnp.sin(400 * (x[0] + 2 * x[1])) * x[2], 3, "((0 1) 2)"),
     "a table": (
         lambda x: TABLE[jnp.clip((2 * (x[0] + x[1] + 1)).astype(jnp.int32), 0, 3)] * (1 + x[2]),
