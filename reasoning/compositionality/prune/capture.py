@@ -11,6 +11,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 from flax import nnx
+from flax.nnx import bridge
 from jax.extend.core import get_opaque_trace_state
 
 from jaxrl.app.errors import UserError
@@ -144,8 +145,8 @@ def _trace_state():
     return get_opaque_trace_state(convention="flax")
 
 
-def _watch(calls: _Calls) -> Callable:
-    """An interceptor of Linen's methods."""
+def _watch(calls: _Calls, prefix: tuple = ()) -> Callable:
+    """An interceptor of Linen's methods; `prefix` is the path of the Linen module itself."""
 
     def watch(function, arguments, options, context):
         result = function(*arguments, **options)
@@ -153,7 +154,7 @@ def _watch(calls: _Calls) -> Callable:
         if context.method_name == "__call__" and arguments:
             kernel = module.variables.get("params", {}).get("kernel")
             if kernel is not None and hasattr(kernel, "shape"):
-                name = "/".join((*module.path, "kernel"))
+                name = "/".join(map(str, (*prefix, *module.path, "kernel")))
                 calls.note(name, module, kernel, arguments[0], result)
         return result
 
@@ -165,8 +166,11 @@ def _run_nnx(model: nnx.Module, calls: _Calls, arguments, options) -> None:
 
     NNX has no interceptors, so `__call__` of the layers' classes is replaced for that time.
     """
-    classes = set()
+    classes, bridged = set(), {}
     for path, module in nnx.iter_modules(model):
+        if isinstance(module, bridge.ToNNX):  # an attribute of it would be a variable of Linen's
+            bridged[id(module)] = path
+            continue
         setattr(module, PLACE, "/".join(map(str, (*path, "kernel"))))
         if getattr(module, "kernel", None) is not None:
             classes.add(type(module))
@@ -175,6 +179,9 @@ def _run_nnx(model: nnx.Module, calls: _Calls, arguments, options) -> None:
         try:
             for kind in classes:
                 kind.__call__ = _watched(kind.__call__, calls)
+            if bridged:
+                before[bridge.ToNNX] = bridge.ToNNX.__dict__["__call__"]
+                bridge.ToNNX.__call__ = _bridged(before[bridge.ToNNX], calls, bridged)
             model(*arguments, **options)
         finally:
             for kind, call in before.items():
@@ -191,6 +198,16 @@ def _watched(call: Callable, calls: _Calls) -> Callable:
         if name is not None:
             calls.note(name, self, self.kernel[...], x, result)
         return result
+
+    return watched
+
+
+def _bridged(call: Callable, calls: _Calls, paths: dict[int, tuple]) -> Callable:
+    """`__call__` of a Linen module inside an NNX one, of whose layers the calls are kept."""
+
+    def watched(self, *arguments, **options):
+        with nn.intercept_methods(_watch(calls, paths.get(id(self), ()))):
+            return call(self, *arguments, **options)
 
     return watched
 

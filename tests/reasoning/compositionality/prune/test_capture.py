@@ -12,6 +12,7 @@ import numpy as np
 import optax
 import pytest
 from flax import nnx
+from flax.nnx import bridge
 
 from jaxrl.app.errors import UserError
 from jaxrl.nn.conv import Conv as OurConv
@@ -334,6 +335,26 @@ def test_modules_of_nnx_are_captured_and_pruned_by_their_optimizer(name):
     found = kernels(nnx.to_pure_dict(nnx.state(model, nnx.Param)))
     kept = sum(int((k != 0).sum()) for k in found.values()) / sum(k.size for k in found.values())
     assert kept == pytest.approx(0.5, abs=0.06)
+
+
+class Bridged(nnx.Module):
+    """A module of Linen inside one of NNX."""
+
+    def __init__(self, x, rngs):
+        self.inner = bridge.ToNNX(nn.Sequential([nn.Dense(3), nn.Dense(4)]), rngs=rngs)
+        self.inner.lazy_init(x)
+        self.out = nnx.Linear(4, 2, rngs=rngs)
+
+    def __call__(self, x):
+        return self.out(self.inner(x))
+
+
+def test_a_module_of_linen_inside_nnx_is_captured():
+    x = jax.random.normal(jax.random.key(0), (6, 4))
+    model = Bridged(x, nnx.Rngs(0))
+    found, params = capture(model, x), nnx.to_pure_dict(nnx.state(model, nnx.Param))
+    assert len(kernels(params)) == 3
+    assert_consistent(found, params)
 
 
 def test_similar_units_of_nnx_are_merged():
