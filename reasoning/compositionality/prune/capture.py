@@ -44,8 +44,8 @@ def capture(
 
     Args:
       apply: a Flax module's `apply`, or any function of `({"params": params}, *arguments)` that
-        calls Flax modules; or an `flax.nnx.Module`, for which `params` is the first argument of
-        the call.
+        calls Flax modules; or an `flax.nnx.Module` or a method of one, for which `params` is the
+        first argument of the call.
       params: of the model.
       arguments: a probe batch; some hundred examples do.
       after: activation function after the layers, for the score "edge"; without, sums are compared.
@@ -60,12 +60,14 @@ def capture(
     Raises:
       UserError: nothing was captured, or a layer is inside a transformation that cannot be undone.
     """
-    if isinstance(apply, nnx.Module):
-        model = nnx.clone(apply)
+    owner = getattr(apply, "__self__", apply)
+    if isinstance(owner, nnx.Module):
+        model = nnx.clone(owner)
         known = kernels(nnx.to_pure_dict(nnx.state(model, nnx.Param)))
+        call = model if owner is apply else getattr(model, apply.__name__)
 
         def run(calls):
-            _run_nnx(model, calls, (params, *arguments), options)
+            _run_nnx(model, call, calls, (params, *arguments), options)
     else:
         known = kernels(params)
 
@@ -161,8 +163,8 @@ def _watch(calls: _Calls, prefix: tuple = ()) -> Callable:
     return watch
 
 
-def _run_nnx(model: nnx.Module, calls: _Calls, arguments, options) -> None:
-    """Call a copy of a model while the calls of its layers are watched.
+def _run_nnx(model: nnx.Module, call: Callable, calls: _Calls, arguments, options) -> None:
+    """Call a copy of a model, or a method of it, while the calls of its layers are watched.
 
     NNX has no interceptors, so `__call__` of the layers' classes is replaced for that time.
     """
@@ -182,7 +184,7 @@ def _run_nnx(model: nnx.Module, calls: _Calls, arguments, options) -> None:
             if bridged:
                 before[bridge.ToNNX] = bridge.ToNNX.__dict__["__call__"]
                 bridge.ToNNX.__call__ = _bridged(before[bridge.ToNNX], calls, bridged)
-            model(*arguments, **options)
+            call(*arguments, **options)
         finally:
             for kind, call in before.items():
                 if call is None:

@@ -345,16 +345,21 @@ class Bridged(nnx.Module):
         self.inner.lazy_init(x)
         self.out = nnx.Linear(4, 2, rngs=rngs)
 
+    def encode(self, x):
+        return self.inner(x)
+
     def __call__(self, x):
-        return self.out(self.inner(x))
+        return self.out(self.encode(x))
 
 
-def test_a_module_of_linen_inside_nnx_is_captured():
+def test_a_module_of_linen_inside_nnx_and_a_method_of_it_are_captured():
     x = jax.random.normal(jax.random.key(0), (6, 4))
     model = Bridged(x, nnx.Rngs(0))
     found, params = capture(model, x), nnx.to_pure_dict(nnx.state(model, nnx.Param))
     assert len(kernels(params)) == 3
     assert_consistent(found, params)
+    part = capture(model.encode, x)
+    assert part.keys() == {name for name in found if name.startswith("inner")}
 
 
 def test_similar_units_of_nnx_are_merged():
