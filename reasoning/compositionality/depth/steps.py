@@ -49,7 +49,8 @@ def check_defined(f: Callable, data, key, box: Box) -> jax.Array:
       box: range of every input.
 
     Returns:
-      Half the range of every output's values, float32 `[m]`; 1 for one that is constant.
+      The power of two above half the range of every output's values, float32 `[m]`; 1 for one
+      that is constant.
 
     Raises:
       UserError: with the share of the box.
@@ -65,7 +66,8 @@ def check_defined(f: Callable, data, key, box: Box) -> jax.Array:
             "box with low and high"
         )
     half = values.max(0) / 2 - values.min(0) / 2
-    return jnp.asarray(np.where(half > 0, half, 1.0), jnp.float32)
+    power = np.ldexp(1.0, np.frexp(np.where(half > 0, half, 0.5))[1])
+    return jnp.asarray(power, jnp.float32)  # a quotient by a power of two is not rounded
 
 
 def has_jumps(f: Callable, data, key, box: Box) -> np.ndarray:
