@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from reasoning.synthesis.errors import need
 
-CONFLICTS = 5_000
+CONFLICTS = 500
 """Conflicts of the solver between two checks of the time limit."""
 
 
@@ -101,6 +101,11 @@ class Sat:
                 self.core = frozenset(self.solver.get_core() or ())
                 return False
         return None
+
+    @property
+    def conflicts(self) -> int:
+        """Conflicts of the solver so far: the work that it did."""
+        return self.solver.accum_stats()["conflicts"]
 
     def close(self):
         """Give the solver's memory back."""

@@ -72,6 +72,7 @@ class Search:
         self.tied = True
         self.blamed: set[tuple[int, Any]] = set()
         self.best: tuple[int, Candidate] | None = None
+        self.effort = 0
 
     def start_from(self, clauses: list[Fact] | None):
         """Prefer rules that extend another one: the parent's. Dropped when nothing extends it."""
@@ -91,10 +92,11 @@ class Search:
           most: the highest price.
 
         Returns:
-          A candidate; False if there is none (at this price); None if time ran out.
+          A candidate; False if there is none (at this price); None if time, or the effort in
+          conflicts where `effort` limits it, ran out.
         """
         while True:
-            found = self.encoding.solve(self._assumptions(only), self.bound, self.clock.in_time)
+            found = self.encoding.solve(self._assumptions(only), self.bound, self._goes_on)
             if found is None:
                 return None
             if not found:
@@ -106,6 +108,11 @@ class Search:
                 self.encoding.tie(groups)
             elif self._right(candidate, only):
                 return candidate
+
+    def _goes_on(self) -> bool:
+        """Test whether time and effort are left."""
+        spent = bool(self.effort) and self.encoding.sat.conflicts >= self.effort
+        return self.clock.in_time() and not spent
 
     def block(self, candidate: Candidate):
         """Never this one again."""

@@ -147,7 +147,7 @@ def _other_rules(
 def _narrow_or_wide(mapping, path, known, parent, clock) -> Iterator[tuple[Candidate, Sketch]]:
     """Right candidates of the narrow sketch; if it has none, of the wide one."""
     values, sources, rows = known
-    for reach in (Reach(), Reach(loose=True), Reach(wide=True)):
+    for reach in (Reach(), Reach(loose=True), Reach(wide=3)):
         head = flat_columns(mapping.target, path)
         sketch = make_sketch(values, path, head, rows, mapping.options.constants, reach)
         if isinstance(sketch, NoSource):

@@ -84,8 +84,8 @@ class Sketch:
 class Reach:
     """Limits of a sketch; the search begins with the least."""
 
-    wide: bool = False
-    """Three copies of every relation in reach instead of as many as the head asks for."""
+    wide: int = 0
+    """Copies of every relation in reach; 0: as many as the head asks for."""
     partial: bool = False
     """The rule makes some of the records only: one value of a head column in a source column is
     enough.
@@ -96,6 +96,8 @@ class Reach:
     """Head columns that no source fills, with the value that they have in every record."""
     hint: str = ""
     """A word that the names of the right columns hold."""
+    effort: int = 0
+    """Conflicts of the solver after which the search is given up; 0: only when time runs out."""
 
 
 @dataclass(frozen=True)
@@ -264,9 +266,7 @@ def _copies(values, filled, pairs, wide) -> tuple[str, ...]:
         return any(any(values.by_place[relation, p]) for p in range(_width(values, relation)))
 
     found = sorted(filter(holds, need))
-    return tuple(
-        relation for relation in found for _ in range(MOST_COPIES if wide else need[relation])
-    )
+    return tuple(relation for relation in found for _ in range(max(wide, need[relation])))
 
 
 def _near(links, start, hops):

@@ -16,6 +16,7 @@ from reasoning.synthesis.datalog import Atom, Const, Program, Rule, Var, Wild
 from reasoning.synthesis.describe import parse_schema
 from reasoning.synthesis.dynamite.completion.lessons import projections
 from reasoning.synthesis.dynamite.mapping import Mapping, Options, load_mapping, save_mapping
+from reasoning.synthesis.dynamite.sketch.sketch import Reach
 from reasoning.synthesis.dynamite.synthesize import Timeout, Unsat, synthesize_mapping
 from reasoning.synthesis.errors import UserError
 from reasoning.synthesis.facts import flatten, to_facts
@@ -342,3 +343,21 @@ def test_random_programs_are_learned_back(problem, seed):
     ] == ["T"]
     assert not any(isinstance(t, Wild | Const) for t in golden.heads[0].terms)
     assert dataclasses.is_dataclass(mapping)
+
+
+def test_a_missing_record_is_refused_by_work_and_not_by_time(monkeypatch):
+    few = (Reach(), Reach(loose=True), Reach(wide=2, effort=300))
+    monkeypatch.setattr("reasoning.synthesis.dynamite.synthesize.REACHES", few)
+    source = {
+        "line": [
+            {"lid": 1, "bill": 51, "song": 101, "n": 1},
+            {"lid": 2, "bill": 51, "song": 103, "n": 2},
+            {"lid": 3, "bill": 52, "song": 102, "n": 1},
+        ],
+        "bill": [{"bid": 51, "city": "Rio"}, {"bid": 52, "city": "Bonn"}],
+        "song": [{"sid": 101, "t": "a"}, {"sid": 102, "t": "b"}, {"sid": 103, "t": "c"}],
+    }
+    target = {"sale": [{"city": "Rio", "t": "c", "n": 2}, {"city": "Bonn", "t": "b", "n": 1}]}
+    found = learn(source, target, budget=600.0)
+    assert isinstance(found, Unsat)
+    assert found.reason.endswith("rules with 2 copies of every relation were not all tried")
