@@ -49,7 +49,7 @@ class Merged:
     parts: tuple[Part, ...]
     """The old tables, in the order of the old schema."""
     declared: bool
-    """True if the new schema says which constants there are."""
+    """True if the user gives the constants, or the new schema lists ones like the tables' names."""
     references: frozenset[str]
     """Columns of the new table that refer to others."""
     loose: dict[str, tuple[tuple[str, Edge], ...]] = field(default_factory=dict)
@@ -80,7 +80,7 @@ class Merged:
     def words(self) -> str:
         """A sentence on the constants."""
         said = ", ".join(f"{part.value!r} for {part.source}" for part in self.parts)
-        why = "" if self.declared else "; the names say so, --constant TABLE=VALUE sets others"
+        why = "" if self.declared else "; a guess by the names: --constant TABLE=VALUE sets others"
         return f"{self.table}.{self.column} is {said}{why}"
 
 
@@ -151,7 +151,16 @@ def _merged(source: Tables, target: Tables, place: Place, taken, given) -> Merge
         raise UserError(f"--constant gives two tables the same {name}.{column}: give each its own")
     parts = tuple(Part(one, chosen[one], fits[one]) for one in sources)
     refers = frozenset(c for edge in target.edges if edge.table == name for c in edge.columns)
-    return Merged(name, column, parts, bool(values) or set(sources) <= set(given), refers)
+    known = bool(values) and all(_alike(one, chosen[one], column) for one in sources)
+    return Merged(name, column, parts, known or set(sources) <= set(given), refers)
+
+
+def _alike(source: str, value: Any, column: str) -> bool:
+    """Test if a constant is a word of the old table's name, or the column's of the other ones."""
+    if isinstance(value, bool):
+        return value <= (similarity(singular(source), re.sub(r"(?i)^(is|has)_?", "", column)) > 0.5)
+    words = [singular(word) for word in (source, *re.split(r"[_\W]+", source)) if word]
+    return any(similarity(word, str(value)) > 0.5 for word in words)
 
 
 def _fitting(source: Tables, target: Tables, place: Place, taken) -> dict[str, dict[str, str]]:

@@ -9,7 +9,7 @@ error, so that semicolons begin lines.
 from collections.abc import Iterator
 
 from reasoning.synthesis.errors import need
-from reasoning.synthesis.migrator.correspondence.mapping import DataMapping, Fixed
+from reasoning.synthesis.migrator.correspondence.mapping import Copy, DataMapping, Fixed
 from reasoning.synthesis.migrator.output.data_checks import STOP, checks_of, failing, stop_sql
 from reasoning.synthesis.migrator.output.data_queries import Queries
 from reasoning.synthesis.migrator.output.migration_plan import (
@@ -448,6 +448,7 @@ def _dropped(plan: Plan) -> Iterator[str]:
                 yield f"{_alter(plan, heir)} DROP COLUMN {plan.column(name, column)}"
     again = list(_references_again(plan)) if plan.dialect == "postgres" else []
     yield from (drop for drop, _ in again)
+    yield from _numbers_of_all(plan)
     for name in plan.dropped:
         if plan.dialect == "sqlite" and name in plan.created:
             new, old = literal(NEW + name), literal(name)
@@ -467,11 +468,31 @@ def _sequence_kept(plan: Plan, name: str, new: str, old: str) -> Iterator[str]:
     """AUTOINCREMENT continues behind every key that was ever given."""
     if not all("AUTOINCREMENT" in one[name].text.upper() for one in (plan.old, plan.new)):
         return
+    if name in plan.mapping.rules and plan.mapping.rules[name].also:
+        return
     yield f"DELETE FROM sqlite_sequence WHERE name = {new}"
     yield (
         f"INSERT INTO sqlite_sequence (name, seq) SELECT {new}, seq FROM sqlite_sequence "
         f"WHERE name = {old}"
     )
+
+
+def _numbers_of_all(plan: Plan) -> Iterator[str]:
+    """AUTOINCREMENT of a table that takes the rows of several continues behind all their keys."""
+    for name in plan.created if plan.dialect == "sqlite" else ():
+        rule = plan.mapping.rules.get(name)
+        if rule is None or not rule.also or "AUTOINCREMENT" not in plan.new[name].text.upper():
+            continue
+        here = literal(NEW + name if name in plan.rebuilt else name)
+        old = ", ".join(literal(part.anchor) for part in rule.parts)
+        yield (
+            f"INSERT INTO sqlite_sequence (name, seq) SELECT {here}, MAX(seq) FROM sqlite_sequence "
+            f"WHERE name IN ({here}, {old}) HAVING MAX(seq) IS NOT NULL"
+        )
+        yield (
+            f"DELETE FROM sqlite_sequence WHERE name = {here} AND rowid < "
+            f"(SELECT MAX(rowid) FROM sqlite_sequence WHERE name = {here})"
+        )
 
 
 def _references_again(plan: Plan) -> Iterator[tuple[str, str]]:
@@ -545,6 +566,14 @@ def _numbers_on(plan: Plan) -> Iterator[str]:
             if table in plan.rebuilt and before and column in numbered(before):
                 old = f"pg_get_serial_sequence({literal(plan.source(table))}, {literal(column)})"
                 known.append(f"pg_sequence_last_value(CAST({old} AS regclass))")
+            rule = plan.mapping.rules[table]
+            for part in rule.parts if rule.also else ():
+                cell = part.cells.get(column)
+                mine = isinstance(cell, Copy) and cell.table not in plan.in_place
+                if mine and cell.column in numbered(plan.old[cell.table]):
+                    names = literal(plan.source(cell.table)), literal(cell.column)
+                    old = f"pg_get_serial_sequence({', '.join(names)})"
+                    known.append(f"pg_sequence_last_value(CAST({old} AS regclass))")
             if table in kept:
                 known.append(f"pg_sequence_last_value(CAST({sequence} AS regclass))")
             yield (

@@ -164,6 +164,26 @@ def test_keys_get_other_numbers_where_nobody_knows_them_or_on_request():
         assert ids == [(1,), (2,), (3,), (14,)]
 
 
+def test_numbers_continue_behind_all_that_were_ever_given():
+    key = "id integer PRIMARY KEY"
+    many = {"source": SINGLE.source, "target": SINGLE.target}
+    many = {name: text.replace(key, key + " AUTOINCREMENT") for name, text in many.items()}
+    found = refactored(replace(SINGLE, **many))
+    assert isinstance(found, Refactoring)
+    with closing(sqlite3.connect(":memory:")) as base:
+        base.executescript(many["source"] + SINGLE.rows)
+        base.executescript(
+            "INSERT INTO cats VALUES (70, 'z', 1, 1); DELETE FROM cats WHERE id = 70;"
+        )
+        base.executescript(migration_sql(found.mapping))
+        base.execute("INSERT INTO pets (kind, name) VALUES ('cat', 'new')")
+        assert base.execute("SELECT MAX(id) FROM pets").fetchone() == (71,)
+        assert (
+            base.execute("SELECT COUNT(*) FROM sqlite_sequence WHERE name = 'pets'").fetchone()[0]
+            == 1
+        )
+
+
 def test_the_page_and_the_mapping_show_the_constant(composite):
     shown = page(composite)
     assert "cat (cats), dog (dogs)" in shown and "the rows of cats (kind" in shown
