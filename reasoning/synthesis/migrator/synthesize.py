@@ -154,6 +154,14 @@ def _solved(task: _Task):
     if not merges:
         if reason := unsupported(task.source, task.target):
             return NoProgram(reason, task.effort)
+        if splits := merged(task.target, task.source):  # else every row would go into all of them
+            new = " and ".join(splits[0].sources)
+            return NoProgram(
+                f"{splits[0].table} would be split into {new} by its column {splits[0].column}, "
+                "and splitting by a column's values is not written: keep the table, or move its "
+                "rows by hand",
+                task.effort,
+            )
         return _with_lookups(task) or _search(task)
     found = _with_merges(task, merges)
     if isinstance(found, Refactoring | OutOfTime):

@@ -230,6 +230,15 @@ def test_what_cannot_be_merged_says_why():
     assert "merging cats and dogs into pets: " in found.reason and "barks" in found.reason
 
 
+def test_splitting_by_a_column_is_refused_in_a_sentence():
+    program = "-- name: cats()\nSELECT id, name, lives FROM pets WHERE kind = 'cat';\n-- name: dogs()\nSELECT id, barks FROM pets WHERE kind = 'dog';\n"
+    found = refactored(
+        replace(COMPOSITE, source=COMPOSITE.target, target=COMPOSITE.source, program=program)
+    )
+    assert isinstance(found, NoProgram)
+    assert "pets would be split into cats and dogs by its column kind" in found.reason
+
+
 def test_check_accepts_what_was_written_and_says_what_it_leaves_out(single, tmp_path, capsys):
     texts = {
         "A.sql": SINGLE.source,
