@@ -179,6 +179,8 @@ def call_soft(
 
 
 def _call(core: Core, params, state, x, config, asked) -> tuple[Quantized, Any]:
+    # Lists, and NumPy's float64, which JAX takes for float32 but warns of where it is asked for.
+    x = jnp.asarray(x)
     check_input(x, config.dim)
     own = {name: value for name, value in asked._asdict().items() if name not in ("train", "mask")}
     static = {"train": bool(asked.train), "axis_name": own.pop("axis_name")}

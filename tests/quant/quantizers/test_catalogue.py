@@ -146,3 +146,15 @@ def test_inputs_that_no_quantizer_takes_are_refused(name, x, sentence):
 def test_configurations_that_cannot_work_are_refused(make, sentence):
     with pytest.raises(QuantError, match=sentence):
         make()
+
+
+def test_float64_of_numpy_and_lists_are_taken_as_float32():
+    """Warnings are errors here: asking JAX for float64 is one."""
+    config = fsq.FSQConfig((3, 4))
+    x = np.array([[0.1, 0.2], [0.3, -0.5]])
+    for given in (x, x.tolist()):
+        out, _ = fsq.quantize({}, {}, given, config)
+        assert out.quantized.dtype == jnp.float32
+        np.testing.assert_array_equal(
+            out.indices, fsq.quantize({}, {}, jnp.asarray(x), config)[0].indices
+        )
