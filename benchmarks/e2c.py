@@ -78,15 +78,7 @@ def weighted_loss(ids, mask, logp, old, advantages):
 
 
 def loop_loss(ids, mask, logp, old, advantages):
-    """The same, with a boundary looked for row by row on the host, as the authors' code does.
-
-    Args:
-      ids: int32 `[B, T]`.
-      mask: bool `[B, T]`, response tokens.
-      logp: float32 `[B, T]`, log-probabilities of the tokens.
-      old: the same at the time of sampling.
-      advantages: float32 `[B]`.
-    """
+    """The same, with a boundary looked for row by row on the host, as the authors' code does."""
     weights = np.ones(ids.shape, np.float32)
     for row in range(ids.shape[0]):
         for tag in TAGS:

@@ -168,12 +168,7 @@ def sparsify(d: int, latents: int, k: int, rate: float, updates: int) -> Model:
     """Make its SparseCoder with Adam, its auxiliary term, and unit rows kept as its trainer keeps
     them.
 
-    Args:
-      d: features of a row.
-      latents: number of latents.
-      k: active latents of a row.
-      rate: learning rate.
-      updates: not used; all peers are made with the same arguments.
+    Arguments as `dictionary_learning`.
     """
     os.environ.setdefault("SPARSIFY_DISABLE_TRITON", "1")  # on a CPU it has no driver
     import torch
@@ -211,12 +206,7 @@ def sparsify(d: int, latents: int, k: int, rate: float, updates: int) -> Model:
 def saelens(d: int, latents: int, k: int, rate: float, updates: int) -> Model:
     """Make its TopKTrainingSAE through its training pass, with Adam.
 
-    Args:
-      d: features of a row.
-      latents: number of latents.
-      k: active latents of a row.
-      rate: learning rate.
-      updates: not used; all peers are made with the same arguments.
+    Arguments as `dictionary_learning`.
     """
     import torch
     from sae_lens import TopKTrainingSAE, TopKTrainingSAEConfig

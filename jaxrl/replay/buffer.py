@@ -248,6 +248,25 @@ def _draw(index: ReplayIndex, slot: jax.Array, start: jax.Array, size: int) -> D
     return Draw(storage, frame_mask & (row < length), frame_mask)
 
 
+def _draw_by(
+    bounds: Callable[[jax.Array, jax.Array, int], jax.Array],
+    index: ReplayIndex,
+    key: jax.Array,
+    size: int,
+    age_weights: tuple[float, ...],
+) -> Draw:
+    """`size` rows of an episode drawn by age, from the start that `bounds(key, length, size)`
+    gives; the other arguments as `draw_frames`.
+    """
+    key_episode, key_bounds = jax.random.split(key)
+    slot = draw_episode(index, key_episode, age_weights)
+    return _draw(index, slot, bounds(key_bounds, index.length[slot], size), size)
+
+
+def _ending_at_any_frame(key: jax.Array, length: jax.Array, size: int) -> jax.Array:
+    return bounds_ending_near(key, length + 1, size)  # an episode has a frame more than steps
+
+
 def draw_frames(
     index: ReplayIndex, key: jax.Array, size: int, age_weights: tuple[float, ...]
 ) -> Draw:
@@ -263,9 +282,7 @@ def draw_frames(
       size: rows T of the segment (static).
       age_weights: probability of each quarter of the episodes, oldest first.
     """
-    key_episode, key_bounds = jax.random.split(key)
-    slot = draw_episode(index, key_episode, age_weights)
-    return _draw(index, slot, bounds_ending_near(key_bounds, index.length[slot] + 1, size), size)
+    return _draw_by(_ending_at_any_frame, index, key, size, age_weights)
 
 
 def draw_start(
@@ -274,15 +291,9 @@ def draw_start(
     """`size` rows whose last is a step (never the frame that ends an episode); left padding only.
     For imagination.
 
-    Args:
-      index: the replay's; it must hold at least one episode.
-      key: PRNG key of the draw.
-      size: rows T of the segment (static).
-      age_weights: probability of each quarter of the episodes, oldest first.
+    Arguments as `draw_frames`.
     """
-    key_episode, key_bounds = jax.random.split(key)
-    slot = draw_episode(index, key_episode, age_weights)
-    return _draw(index, slot, bounds_ending_near(key_bounds, index.length[slot], size), size)
+    return _draw_by(bounds_ending_near, index, key, size, age_weights)
 
 
 def draw_around(
@@ -290,15 +301,9 @@ def draw_around(
 ) -> Draw:
     """`size` rows around a step; padding on both sides. For the reward and end model.
 
-    Args:
-      index: the replay's; it must hold at least one episode.
-      key: PRNG key of the draw.
-      size: rows T of the segment (static).
-      age_weights: probability of each quarter of the episodes, oldest first.
+    Arguments as `draw_frames`.
     """
-    key_episode, key_bounds = jax.random.split(key)
-    slot = draw_episode(index, key_episode, age_weights)
-    return _draw(index, slot, bounds_around(key_bounds, index.length[slot], size), size)
+    return _draw_by(bounds_around, index, key, size, age_weights)
 
 
 def draw_ending(index: ReplayIndex, key: jax.Array, size: int) -> tuple[Draw, jax.Array]:

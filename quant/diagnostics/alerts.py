@@ -82,8 +82,12 @@ def alerts(signs: Signs, rules: Rules = Rules()) -> list[Alert]:
     ]
 
 
+def _below(value: float | None, share: float, whole: float | None) -> bool:
+    return value is not None and whole is not None and value < share * whole
+
+
 def _perplexity(signs, rules):
-    if signs.perplexity is not None and signs.perplexity < rules.perplexity * signs.codes:
+    if _below(signs.perplexity, rules.perplexity, signs.codes):
         return (
             f"tokens collapse: usage has the perplexity of {signs.perplexity:.3g} codes out of "
             f"{signs.codes}"
@@ -104,22 +108,17 @@ def _modes(signs, rules):
 
 
 def _cosine(signs, rules):
-    if signs.code_cosine is None or signs.embedding_cosine is None:
-        return None
-    if signs.code_cosine < rules.code_cosine * signs.embedding_cosine:
+    if _below(signs.code_cosine, rules.code_cosine, signs.embedding_cosine):
         return (
             "tokens collapse: codes are clustered, their mean cosine distance is "
-            f"{signs.code_cosine:.3g} where that of the "
-            f"embeddings is {signs.embedding_cosine:.3g}"
+            f"{signs.code_cosine:.3g} where that of the embeddings is {signs.embedding_cosine:.3g}"
         )
     return None
 
 
 def _rank(signs, rules):
-    if signs.effective_rank is None:
-        return None
     possible = min(signs.features, signs.latent_rank or signs.features)
-    if signs.effective_rank < rules.rank * possible:
+    if _below(signs.effective_rank, rules.rank, possible):
         return (
             f"embeddings collapse: they have an effective rank of {signs.effective_rank:.3g} "
             f"out of {possible}"
@@ -128,9 +127,7 @@ def _rank(signs, rules):
 
 
 def _variance(signs, rules):
-    if signs.variance is None or signs.reference_variance is None:
-        return None
-    if signs.variance < rules.variance * signs.reference_variance:
+    if _below(signs.variance, rules.variance, signs.reference_variance):
         return (
             f"embeddings collapse: their variance is {signs.variance:.3g}, that of a plain "
             f"autoencoder's {signs.reference_variance:.3g}"

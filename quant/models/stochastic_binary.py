@@ -52,12 +52,7 @@ def prediction_loss(
     """Mean over the batch of -ln p(lower half | bits) with the bits drawn once: in expectation a
     bound on -ln p(lower | upper).
 
-    Args:
-      module: the network.
-      params: its parameters.
-      x: float32 `[B, H, W, C]` in [0, 1].
-      key: typed PRNG key.
-      estimator: of categorical variables, `(key, logits [..., 2]) -> Sample`.
+    Arguments as `binary_autoencoder.reconstruction_loss`.
     """
     upper, lower = halves(x)
     loss = binary_cross_entropy(module.apply(params, upper - 0.5, key, estimator), lower).mean()

@@ -18,7 +18,6 @@ import jax.numpy as jnp
 from jaxrl.train.parallel import masked_mean
 from quant.codebooks.extremes import LARGEST_APART, bounded
 from quant.codebooks.init import Init, initial_codes
-from quant.codebooks.rows import lookup
 from quant.codebooks.soft_assignment import (
     entropy,
     mean_posterior,
@@ -30,7 +29,7 @@ from quant.codebooks.soft_assignment import (
 from quant.codebooks.updates import check_sizes
 from quant.errors import require, require_one_of
 from quant.estimators.sample import safe_log_softmax
-from quant.quantizers.interface import Batch, Found, SoftOptions, call_soft, encode_by
+from quant.quantizers.interface import Batch, Found, SoftOptions, call_soft, decode_codes, encode_by
 from quant.types import Quantized
 
 SMALLEST_VARIANCE = 1e-6
@@ -253,13 +252,7 @@ encode = encode_by(quantize)
 """`encode(params, state, x, config)`: the most probable codes, int32 `[...]`."""
 
 
-def decode(params: dict, state: dict, indices: jax.Array, config: GMVQConfig) -> jax.Array:
-    """Codes of indices, float32 `[..., L]`; NaN for indices outside 0..C-1.
-
-    Args:
-      params: from `init`; only the codes are used.
-      state: empty.
-      indices: int32 `[...]`.
-      config: the same as at `init`.
-    """
-    return lookup(params["codes"], indices)
+decode = decode_codes
+"""`decode(params, state, indices, config)`: codes of indices, float32 `[..., L]`; NaN for indices
+outside 0..C-1.
+"""

@@ -94,8 +94,7 @@ def quantize(
       levels; losses and metrics are means over the groups that have them; and the states.
 
     Raises:
-      QuantError: another number of features, no rows, numbers that are not floating, or a mask of
-        another shape; what a group refuses.
+      QuantError: as `interface.call`; what a group refuses.
     """
     return call(_groups, params, state, x, config, options)
 

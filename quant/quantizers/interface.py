@@ -15,7 +15,7 @@ from jax.sharding import AxisType, PartitionSpec
 
 from jaxrl.train.parallel import example_keys, masked_mean
 from quant.codebooks.extremes import bounded, narrowed
-from quant.codebooks.rows import flatten
+from quant.codebooks.rows import flatten, lookup
 from quant.codebooks.updates import count_rows, usage_metrics
 from quant.errors import require
 from quant.types import Quantized
@@ -126,6 +126,18 @@ def encode_by(quantize: Callable[..., tuple[Quantized, Any]]) -> Encode:
     return encode
 
 
+def decode_codes(params: dict, state: dict, indices: jax.Array, config: Any) -> jax.Array:
+    """Codes of indices, float32 `[..., D]`: the `decode` of quantizers whose output is a code.
+
+    Args:
+      params: from `init`; only "codes" `[K, D]` are used.
+      state: empty.
+      indices: int32 `[...]`; outside 0..K-1 the result is NaN.
+      config: the same as at `init`.
+    """
+    return lookup(params["codes"], indices)
+
+
 Core = Callable[[Any, Any, Batch, Any], tuple[Found, Any]]
 
 
@@ -158,17 +170,7 @@ def call_soft(
 ) -> tuple[Quantized, Any]:
     """Quantize `x [..., D]` by `core`, with `SoftOptions`: training needs a key.
 
-    Args:
-      core: the quantizer's function of rows, `core(params, state, batch, config) -> (Found,
-        state)`.
-      params: its parameters.
-      state: its state.
-      x: float `[..., D]`.
-      config: its configuration; D is `config.dim`.
-      options: see `SoftOptions`.
-
-    Returns:
-      The result in the shape of `x`, and the state after.
+    Arguments and result as `call`, but for `options`, which are `SoftOptions`.
 
     Raises:
       QuantError: as `call`; training without a key.

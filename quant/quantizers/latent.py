@@ -78,8 +78,7 @@ def quantize(
       "distance"; and the state.
 
     Raises:
-      QuantError: another number of features, no rows, numbers that are not floating, or a mask of
-        another shape.
+      QuantError: as `interface.call`.
     """
     return call(_values, params, state, x, config, options)
 

@@ -82,8 +82,7 @@ def quantize(
       all, and 0 where masked; no losses.
 
     Raises:
-      QuantError: another number of features, no rows, numbers that are not floating, or a mask of
-        another shape.
+      QuantError: as `interface.call`.
     """
     return call(_labels, params, state, x, config, options)
 

@@ -95,8 +95,7 @@ def quantize(
       "error_<l>" is the mean squared error that is left after level l (0..Q-1); and the state.
 
     Raises:
-      QuantError: another number of features, no rows, numbers that are not floating, or a mask of
-        another shape; a missing key.
+      QuantError: as `interface.call`; a missing key.
     """
     return call(_levels, params, state, x, config, options)
 

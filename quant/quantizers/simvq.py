@@ -82,8 +82,7 @@ def quantize(
       "distance"; and the state.
 
     Raises:
-      QuantError: another number of features, no rows, numbers that are not floating, or a mask of
-        another shape.
+      QuantError: as `interface.call`.
     """
     return call(_mapped, params, state, x, config, options)
 

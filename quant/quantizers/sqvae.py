@@ -10,12 +10,11 @@ import jax.numpy as jnp
 
 from quant.codebooks.extremes import LARGEST_APART, bounded
 from quant.codebooks.init import Init, initial_codes
-from quant.codebooks.rows import lookup
 from quant.codebooks.soft_assignment import entropy, relaxed_rows, squared_distances, warmth
 from quant.codebooks.updates import check_sizes
 from quant.errors import require, require_one_of
 from quant.estimators.sample import safe_log_softmax
-from quant.quantizers.interface import Batch, Found, SoftOptions, call_soft, encode_by
+from quant.quantizers.interface import Batch, Found, SoftOptions, call_soft, decode_codes, encode_by
 from quant.types import Quantized
 
 
@@ -95,8 +94,7 @@ def quantize(
       state.
 
     Raises:
-      QuantError: another number of features, no rows, numbers that are not floating, or a mask of
-        another shape; training without a key.
+      QuantError: as `interface.call`; training without a key.
     """
     return call_soft(_relax, params, state, x, config, options)
 
@@ -122,13 +120,7 @@ encode = encode_by(quantize)
 """`encode(params, state, x, config)`: the nearest codes, int32 `[...]`."""
 
 
-def decode(params: dict, state: dict, indices: jax.Array, config: SQVAEConfig) -> jax.Array:
-    """Codes of indices, float32 `[..., D]`; NaN for indices outside 0..K-1.
-
-    Args:
-      params: from `init`; the codes are used.
-      state: empty.
-      indices: int32 `[...]`.
-      config: the same as at `init`.
-    """
-    return lookup(params["codes"], indices)
+decode = decode_codes
+"""`decode(params, state, indices, config)`: codes of indices, float32 `[..., D]`; NaN for indices
+outside 0..K-1.
+"""

@@ -115,8 +115,7 @@ def quantize(
       level l; and the states.
 
     Raises:
-      QuantError: another number of features, no rows, numbers that are not floating, or a mask of
-        another shape; a missing key.
+      QuantError: as `interface.call`; a missing key.
     """
     return call(_levels, params, state, x, config, options)
 

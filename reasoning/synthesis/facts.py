@@ -307,6 +307,11 @@ def from_facts(schema: Schema, facts: Facts) -> Instance:
     return tops
 
 
+def once(bags: dict[str, Counter]) -> dict[str, set[tuple]]:
+    """The records of each collection without their counts, by path."""
+    return {path: set(found) for path, found in bags.items()}
+
+
 def flatten(schema: Schema, facts: Facts) -> dict[str, list[tuple]]:
     """Every relation with the attributes of its ancestors in place of identities, columns as in
     `schema.flat_columns`.

@@ -58,8 +58,7 @@ def tensors(
 ) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     """Arrays under its names, and its configuration.
 
-    Raises:
-      UserError: see `reason_against`.
+    Errors as `saelens.tensors`.
     """
     refuse(reason_against(config))
 
@@ -95,14 +94,7 @@ def write(
 ) -> None:
     """Write ae.npz and config.json.
 
-    Args:
-      params: of one transcoder.
-      config: its shape.
-      folder: made if it does not exist.
-      metadata: entry of config.json for readers; JSON-ready.
-
-    Raises:
-      UserError: the layout has no place for such a transcoder.
+    Arguments and errors as `saelens.write`; the metadata is an entry of config.json.
     """
     arrays, named = tensors(params, config)
     write_arrays(folder / "ae.npz", arrays)

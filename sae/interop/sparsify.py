@@ -77,14 +77,8 @@ def write(
 ) -> None:
     """Write cfg.json and sae.safetensors.
 
-    Args:
-      params: of one transcoder.
-      config: its shape.
-      folder: made if it does not exist.
-      metadata: not written: the layout has no place for it.
-
-    Raises:
-      UserError: the layout has no place for such a transcoder.
+    Arguments and errors as `saelens.write`; the layout has no place for metadata, which is not
+    written.
     """
     arrays, named = tensors(params, config)
     folder.mkdir(parents=True, exist_ok=True)

@@ -257,17 +257,8 @@ def run_batches(
     """Updates start..stop-1 on batches prepared on the host, `[count, ...]`; what lies beyond
     `stop` is ignored.
 
-    Args:
-      phase: the kind of update (static under jit).
-      agent: the agent before them.
-      batches: segments `[count, ...]`; entry i is for the update number start + i.
-      epoch_key: key of the epoch.
-      start, stop: int32 scalars, numbers of the first update and of the one after the last.
-      mesh: devices that share each batch under jit (static); None: one.
-      axis_name: device axis under pmap; None otherwise.
-
-    Returns:
-      The agent, and its metrics summed over the updates.
+    Arguments and result as `run_phase`, but for `batches`: segments `[count, ...]`, of which entry
+    i is for the update number start + i.
     """
 
     def one(agent, number):

@@ -53,18 +53,7 @@ class DenseDenoiser(nn.Module):
 
     @nn.compact
     def __call__(self, noisy, c_noise, context, action, action_mask=None):
-        """Predict, with the arguments and result of `Denoiser`.
-
-        Args:
-          noisy: `[..., H, W, C]`, already multiplied by c_in.
-          c_noise: `[...]`, ln(sigma)/4.
-          context: `[..., n, H, W, C]`, oldest first, already divided by sigma_data.
-          action: int `[..., n]`, the action taken at each context map.
-          action_mask: bool `[..., n]`, False where the step lies before the episode.
-
-        Returns:
-          F, `[..., H, W, C]`.
-        """
+        """Predict, with the arguments and result of `Denoiser`."""
         width, cond_width, n = self.config.widths[0], self.config.cond_width, context.shape[-4]
         noise = FourierFeatures(cond_width, name="noise_emb")(c_noise)
         embedded = Embedding(self.num_actions, cond_width // n, name="act_emb")(action)

@@ -12,7 +12,7 @@ import jax
 import numpy as np
 
 from jaxrl.app.errors import UserError
-from jaxrl.app.progress import duration, log
+from jaxrl.app.progress import log
 from jaxrl.envs.make import make
 from jaxrl.envs.protocol import JaxEnv, MakeEnv
 from jaxrl.jedi.offline import dataset as datasets
@@ -29,17 +29,24 @@ from jaxrl.jedi.offline.config import (
 )
 from jaxrl.jedi.offline.held_out import HeldOut, measured, set_aside
 from jaxrl.jedi.training.checkpoints import only_here, save
-from jaxrl.jedi.training.epoch_end import accounted, collected, means, next_epoch, total_epochs
+from jaxrl.jedi.training.epoch_end import (
+    accounted,
+    chosen_values,
+    collected,
+    means,
+    next_epoch,
+    time_taken,
+    total_epochs,
+)
 from jaxrl.jedi.training.loop import Result, run_until_stopped
 from jaxrl.jedi.training.replay_store import make_store
-from jaxrl.jedi.training.run import Counters, EpochSoFar, Session, fresh_agent
-from jaxrl.jedi.training.setup import resume
+from jaxrl.jedi.training.run import Counters, EpochSoFar, Session
+from jaxrl.jedi.training.setup import begin_agent, resume
 from jaxrl.jedi.training.stages import STAGES, run_stage
-from jaxrl.jedi.training.validate import COUNTS, batch_sizes
+from jaxrl.jedi.training.validate import COUNTS
 from jaxrl.train.checkpoint import Checkpoints
 from jaxrl.train.config import flatten, to_dict
 from jaxrl.train.metrics import CompileCounter
-from jaxrl.train.parallel import check_shares, data_mesh, replicate
 from jaxrl.train.rundir import open_run
 
 
@@ -161,12 +168,7 @@ def open_offline(
 ) -> Session:
     """Begin a run in a folder, or restore the one that it holds; see `open_session`."""
     common, game = shared(config, contents.found), no_game(config, contents.found)
-    try:
-        mesh = data_mesh(common.devices)
-        check_shares(batch_sizes(common), mesh)
-        fresh = replicate(fresh_agent(common, game), mesh)
-    except ValueError as error:
-        raise UserError(str(error)) from None
+    fresh, mesh = begin_agent(common, game)
     description = stored(config, contents.found)
     free = [name for name in flatten(description) if name.startswith(MAY_CHANGE)]
     folder = open_run(run_dir, description, free, complete=completed)
@@ -237,7 +239,6 @@ def end_epoch(session: Session, seen: HeldOut, truth_names: tuple[str, ...], say
 
 def summary_line(line: dict[str, Any], epochs: int) -> str:
     """The epoch in one line."""
-    left = (epochs - line["epoch"] - 1) * line["time/epoch"]
     shown = [
         ("loss", "world_model/denoising"),
         ("held out", "held_out/denoising"),
@@ -249,8 +250,5 @@ def summary_line(line: dict[str, Any], epochs: int) -> str:
         ("end recall", "imagined/end_recall"),
         ("imagined", "behaviour/imagined_return"),
     ]
-    values = "  ".join(
-        f"{name} {line[key]:.3g}" for name, key in shown if line.get(key) is not None
-    )
-    rest = f", about {duration(left)} left" if left > 0 and line["epoch"] > 0 else ""
-    return f"epoch {line['epoch'] + 1}/{epochs}  {values}  {duration(line['time/epoch'])}{rest}"
+    values = chosen_values(line, shown)
+    return f"epoch {line['epoch'] + 1}/{epochs}  {values}  {time_taken(line, epochs)}"

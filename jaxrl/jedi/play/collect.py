@@ -194,15 +194,8 @@ class JaxPlayers:
     ) -> tuple[Transitions, list[float]]:
         """As `HostPlayers.play`; the experience stays on the device.
 
-        Args:
-          agent: the agent whose policy plays.
-          key: PRNG key of the call.
-          steps: T, steps in every game.
-          explore: departures from the policy; a number is the share of random actions.
-          tick: is called once, with the number of steps in all games together.
-
-        Returns:
-          The experience `[T, L]`, and the returns of finished games.
+        Arguments and result as there, but `tick` is called once, with the number of steps in all
+        games together.
 
         Raises:
           GameError: a reward is not finite; all games begin anew, and the whole steps before it are

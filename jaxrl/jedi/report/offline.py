@@ -12,22 +12,13 @@ from jaxrl.app.plots import to_png
 from jaxrl.app.progress import duration
 from jaxrl.jedi.diagnostics.open_loop import Comparison, Stretch
 from jaxrl.jedi.offline.config import Found, OfflineConfig, data_name, read_offline, shared
-from jaxrl.jedi.report.figures import (
-    as_shares,
-    draw_panels,
-    gif_bytes,
-    losses,
-    monitors,
-    panels,
-    png_bytes,
-    time_bars,
-)
-from jaxrl.jedi.report.film import animation, film_strip
+from jaxrl.jedi.report.figures import as_shares, draw_panels, panels
 from jaxrl.jedi.report.recorded import compare_recorded, held_out_episode, restore
 from jaxrl.jedi.report.run import (
     DRAWN,
     NAMES,
     STEPS,
+    common_pictures,
     common_sections,
     configuration,
     from_here,
@@ -53,14 +44,7 @@ def write_offline_report(run_dir: str | Path) -> Path:
         restore(folder), held_out_episode(config, 0), Stretch(STEPS, seed=config.seed)
     )
     common = shared(config, found)
-    pictures = {
-        "held_out.png": held_out(rows),
-        "monitors.png": monitors(rows, common),
-        "losses.png": losses(rows),
-        "time.png": time_bars(rows),
-        "film.png": png_bytes(film_strip(comparison)),
-        "imagined.gif": gif_bytes(animation(comparison)),
-    }
+    pictures = {"held_out.png": held_out(rows), **common_pictures(common, rows, comparison)}
     out = folder / "report"
     out.mkdir(exist_ok=True)
     for name, data in pictures.items():

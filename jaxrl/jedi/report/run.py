@@ -69,14 +69,7 @@ def write_report(run_dir: str | Path, make_env: MakeEnv | None = None) -> Path:
     env = make_game(config) if make_env is None else make_env()
     agent, env_steps = restore_agent(folder, config, env)
     comparison = compare_policy(agent, as_host(env), Stretch(STEPS, seed=config.seed))
-    pictures = {
-        "curves.png": curves(rows, env.name),
-        "monitors.png": monitors(rows, config),
-        "losses.png": losses(rows),
-        "time.png": time_bars(rows),
-        "film.png": png_bytes(film_strip(comparison)),
-        "imagined.gif": gif_bytes(animation(comparison)),
-    }
+    pictures = {"curves.png": curves(rows, env.name), **common_pictures(config, rows, comparison)}
     out = folder / "report"
     out.mkdir(exist_ok=True)
     if (out / "horizon.png").exists() and (
@@ -108,6 +101,17 @@ def write_report(run_dir: str | Path, make_env: MakeEnv | None = None) -> Path:
 def shown(pictures: dict[str, bytes], name: str, alt: str):
     """One of the pictures, inside the page; frames of games without smoothing."""
     return figure(pictures[name], alt, pixelated=name in ("imagined.gif", "film.png"))
+
+
+def common_pictures(config: JediConfig, rows, comparison: Comparison) -> dict[str, bytes]:
+    """Pictures of `common_sections`, and real against imagined frames."""
+    return {
+        "monitors.png": monitors(rows, config),
+        "losses.png": losses(rows),
+        "time.png": time_bars(rows),
+        "film.png": png_bytes(film_strip(comparison)),
+        "imagined.gif": gif_bytes(animation(comparison)),
+    }
 
 
 def common_sections(config: JediConfig, rows, pictures: dict[str, bytes]) -> tuple:

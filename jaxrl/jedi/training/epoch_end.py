@@ -233,9 +233,20 @@ def shares_of_learning(session: Session, seconds: float) -> dict[str, float]:
     return {name: seconds * weight / total for name, weight in weights.items()}
 
 
+def chosen_values(line: dict[str, Any], shown: list[tuple[str, str]]) -> str:
+    """The numbers of an epoch that stand in its line: pairs of a short name and a metric's."""
+    return "  ".join(f"{name} {line[key]:.3g}" for name, key in shown if line.get(key) is not None)
+
+
+def time_taken(line: dict[str, Any], epochs: int) -> str:
+    """Time of an epoch, and about how much is left; the first one says nothing of the others."""
+    left = (epochs - line["epoch"] - 1) * line["time/epoch"]
+    rest = f", about {duration(left)} left" if left > 0 and line["epoch"] > 0 else ""
+    return f"{duration(line['time/epoch'])}{rest}"
+
+
 def summary_line(line: dict[str, Any], epochs: int) -> str:
     """The epoch in one line."""
-    left = (epochs - line["epoch"] - 1) * line["time/epoch"]
     shown = [
         ("return", "evaluate/return"),
         ("played", "collect/return"),
@@ -247,14 +258,11 @@ def summary_line(line: dict[str, Any], epochs: int) -> str:
         ("reward acc", "heads/reward_accuracy"),
         ("entropy", "behaviour/entropy"),
     ]
-    values = "  ".join(
-        f"{name} {line[key]:.3g}" for name, key in shown if line.get(key) is not None
-    )
+    values = chosen_values(line, shown)
     waiting = "" if line["gate/open"] else "  (behavior waits for its gate)"
     if line["gate/forced"] and line.get("gate/end_recall", 1.0) < 0.5:
         waiting = "  (gate opened by time, not by its test)"
-    rest = f", about {duration(left)} left" if left > 0 and line["epoch"] > 0 else ""
     return (
         f"epoch {line['epoch'] + 1}/{epochs}  {line['env_steps']} steps  {values}{waiting}  "
-        f"{duration(line['time/epoch'])}{rest}"
+        f"{time_taken(line, epochs)}"
     )

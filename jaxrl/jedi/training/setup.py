@@ -6,6 +6,7 @@ from typing import Any
 
 import jax
 import numpy as np
+from jax.sharding import Mesh
 
 from jaxrl.app.errors import UserError
 from jaxrl.envs.protocol import JaxEnv, MakeEnv
@@ -28,6 +29,20 @@ from jaxrl.train.rundir import open_run
 from jaxrl.train.wandb_log import WandbLog
 
 
+def begin_agent(config: JediConfig, env: JaxEnv) -> tuple[AgentState, Mesh]:
+    """A new agent on the devices that share each batch.
+
+    Raises:
+      UserError: there are too few devices, or they cannot share the batches.
+    """
+    try:
+        mesh = data_mesh(config.devices)
+        check_shares(batch_sizes(config), mesh)
+        return replicate(fresh_agent(config, env), mesh), mesh
+    except ValueError as error:
+        raise UserError(str(error)) from None
+
+
 def open_session(
     config: JediConfig, run_dir: str | Path, make_env: MakeEnv | None = None
 ) -> Session:
@@ -44,12 +59,7 @@ def open_session(
     check(config)
     make_env = make_env or (lambda: make_game(config))
     env = make_env()
-    try:
-        mesh = data_mesh(config.devices)
-        check_shares(batch_sizes(config), mesh)
-        fresh = replicate(fresh_agent(config, env), mesh)
-    except ValueError as error:
-        raise UserError(str(error)) from None
+    fresh, mesh = begin_agent(config, env)
     form = config.parallel if mesh.size > 1 else "jit"
     store = make_store(config.replay, config.game.num_envs, fresh.spec, mesh, form)
     check_program(config, env, store)

@@ -52,13 +52,6 @@ def elbo(
     """ALBO with the entropy of q(z|x): never above log p(x), and equal to it at the true
     posterior.
 
-    Args:
-      x: `[L]`, the example.
-      mean: `[L]`, of q(z|x).
-      spread: variance of q(z|x), above 0.
-      variance: of x given z, above 0.
-
-    Returns:
-      A scalar, in nats.
+    Arguments and result as `albo`.
     """
     return albo(x, mean, spread, variance) + entropy(x.size, spread)

@@ -63,14 +63,7 @@ def reconstruct(
 ) -> jax.Array:
     """Encode, quantize and decode in evaluation.
 
-    Args:
-      learner: one seed, trained.
-      x: float `[N, ...]`, examples.
-      module: autoencoder.
-      quantizer: the method's.
-
-    Returns:
-      Reconstructions in the shape of `x`.
+    Arguments as `measure`; returns reconstructions in the shape of `x`.
     """
     z = module.apply({"params": learner.params}, x, method="encode")
     out, _ = quantizer.functions.quantize(

@@ -74,14 +74,7 @@ def has_jumps(f: Callable, data, key, box: Box) -> np.ndarray:
     """True for every output of which the gradient does not explain the differences, or is not
     finite, or does not exist (a while loop, a call out of JAX).
 
-    Args:
-      f: `f(data, x [n]) -> [m]`.
-      data: any tree of arrays, such as weights.
-      key: PRNG key of the points.
-      box: range of every input.
-
-    Returns:
-      bool `[m]`.
+    Arguments as `check_defined`; returns bool `[m]`.
     """
     largest = np.abs(np.asarray(_values(f, data, box.draw(key, 512)))).max(0)
     if not _differentiable(f, data, box):
@@ -139,15 +132,7 @@ def _slopes(f: Callable, data, output, x, sides, scale: float) -> jax.Array:
 def influence_of_steps(f: Callable, data, output, key, box: Box) -> jax.Array:
     """Root mean square of differences over all scales, times the side of the box.
 
-    Args:
-      f: `f(data, x [n]) -> [m]`; it need not be differentiable. Static under jit.
-      data: any tree of arrays, such as weights.
-      output: int, number of the output, below m.
-      key: PRNG key of the points.
-      box: range of every input.
-
-    Returns:
-      float32 `[n]`.
+    Arguments and result as `separability.influence_of_output`, but `f` need not be differentiable.
     """
     sides = box.high - box.low
     x = box.draw(key, 1024)

@@ -109,12 +109,8 @@ def sum_of_losses(
 ) -> jax.Array:
     """Sum over many networks of their `loss`: its gradient holds the gradient of each.
 
-    Args:
-      params: `[C, ...]`.
-      masks: `[C, ...]`.
-      depth: `[C]`.
-      data: with the examples on the last axis, `[C, n, B]` and `[C, m, B]`.
-      l1: penalty on weights.
+    Arguments as `loss`, for C networks: a leading axis `[C, ...]` on parameters, masks and depth,
+    and the examples on the last axis of the data, `[C, n, B]` and `[C, m, B]`.
     """
     weights = jax.vmap(network.masked)(params, masks)
     error = ((network.outputs_of_all(weights, data.x, depth) - data.y) ** 2).mean((1, 2)).sum()

@@ -198,17 +198,13 @@ def generate_shared(
     a whole plan to execute.
 
     Args:
-      params: parameters of the model.
+      params, key, temperature, how, config: as `generate`.
       prompts: int32 `[Q, P]`, pads on the left.
       owner: int32 `[B]`, the prompt of each branch, below Q.
       branches: int32 `[B, E]`, pads on the left.
-      key: PRNG key.
-      temperature: scalar, at least 0; 0 is greedy.
-      how: length, stops and nucleus; each value is a program of its own.
-      config: sizes of the model.
 
     Returns:
-      Tokens `[B, how.longest]` with log-probabilities, lengths and ends.
+      As `generate`, a row for each branch.
     """
     slots = prompts.shape[1] + branches.shape[1] + how.longest
     _, cache = prefill(params, prompts, config, slots)

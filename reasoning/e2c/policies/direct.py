@@ -141,11 +141,7 @@ def sample_plans(question: str, settings: Settings, rng, n: int | None = None):
 def sample_completions(question: str, settings: Settings, rng, n: int | None = None):
     """Sample plans as completions, with their log-probabilities.
 
-    Args:
-      question: text of the problem.
-      settings: gives the sampling of plans.
-      rng: seed of the sampled completions.
-      n: number of plans; `settings.k`, if left out.
+    Arguments as `sample_plans`.
     """
     (found,) = yield [settings.asks_plans(question, n or settings.k, _seed(rng))]
     return found

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from reasoning.synthesis.connect.cypher import ends_of
-from reasoning.synthesis.connect.sqlite_sink import cells
+from reasoning.synthesis.connect.sqlite_sink import rows_of
 from reasoning.synthesis.errors import UserError, need, writing
 from reasoning.synthesis.names import backticked, check_names
 from reasoning.synthesis.schema import Collection, Schema, is_edge
@@ -171,21 +171,13 @@ class LadybugSink:
         """Add a range of rows as nodes or edges and note the point that was reached, in one
         transaction.
 
-        Args:
-          base: the DuckDB connection that holds the table.
-          table: the DuckDB table to read, as SQL writes its name.
-          name: the top-level collection that the rows belong to.
-          start: rowid of the first row.
-          stop: rowid after the last row.
+        Arguments as `Sink.write`.
 
         Returns:
           The number of nodes or edges that were made: fewer than the rows if an edge has no nodes.
         """
         collection = next(c for c in self.schema.collections if c.name == name)
-        columns = ", ".join(cells(collection))
-        rows = base.execute(
-            f"SELECT {columns} FROM {table} WHERE rowid >= {start} AND rowid < {stop}"
-        )
+        rows = base.execute(rows_of(collection, table, start, stop))
         query, written = self._statement(collection), 0
         # The types of a list are those of its first element, and NULL has none.
         empty = _row([EMPTY[attr.type] for attr in collection.attrs], True)

@@ -5,7 +5,7 @@ into place in a last one.
 import json
 from typing import Any, NamedTuple
 
-from reasoning.synthesis.connect.sqlite_sink import BATCH, cells, create_table
+from reasoning.synthesis.connect.sqlite_sink import BATCH, create_table, rows_of
 from reasoning.synthesis.errors import ConnectionLost, UserError, need
 from reasoning.synthesis.facts import plain
 from reasoning.synthesis.names import masked, quoted
@@ -79,21 +79,10 @@ class PostgresSink:
         """Copy a range of rows into the staging schema and note the point that was reached, in one
         transaction.
 
-        Args:
-          base: the DuckDB connection that holds the table.
-          table: the DuckDB table to read, as SQL writes its name.
-          name: the top-level collection that the rows belong to.
-          start: rowid of the first row.
-          stop: rowid after the last row.
-
-        Returns:
-          The number of rows that were written.
+        Arguments and result as `Sink.write`.
         """
         collection = next(c for c in self.schema.collections if c.name == name)
-        columns = ", ".join(cells(collection))
-        rows = base.execute(
-            f"SELECT {columns} FROM {table} WHERE rowid >= {start} AND rowid < {stop}"
-        )
+        rows = base.execute(rows_of(collection, table, start, stop))
 
         def work(cursor):
             written = 0

@@ -15,7 +15,7 @@ from reasoning.synthesis.connect.importers import check_neo4j, extended, neo4j_c
 from reasoning.synthesis.connect.ladybug import LadybugSink, check_ladybug
 from reasoning.synthesis.connect.places import kind_of, path_of
 from reasoning.synthesis.connect.postgres_sink import PostgresSink
-from reasoning.synthesis.connect.sqlite_sink import SqliteSink, cells, fields
+from reasoning.synthesis.connect.sqlite_sink import SqliteSink, cells, fields, rows_of
 from reasoning.synthesis.errors import UserError, writing
 from reasoning.synthesis.names import check_names, file_name, masked, quoted, text
 from reasoning.synthesis.schema import NEST, Collection, Schema, is_edge, walk
@@ -196,15 +196,7 @@ class PartsSink:
         """Write a range of rows to a file of its own, which has its final name only when it is
         whole.
 
-        Args:
-          base: the DuckDB connection that holds the table.
-          table: the DuckDB table to read, as SQL writes its name.
-          name: the top-level collection that the rows belong to.
-          start: rowid of the first row.
-          stop: rowid after the last row.
-
-        Returns:
-          The number of rows that were written.
+        Arguments and result as `Sink.write`.
         """
         number = [collection.name for collection in self.schema.collections].index(name)
         part = self.parts / f"{number}-{stop:015d}.{self.ending}"
@@ -214,12 +206,8 @@ class PartsSink:
         force = f", FORCE_QUOTE ({words})" if self.ending == "csv" and words else ""
         # CSV and odd JSON get their names where the file is put together.
         odd = self.ending == "csv" or odd_names(self.schema, name)
-        columns = ", ".join(cells(collection))
-        named = columns if odd else fields(collection)
-        query = (
-            f"SELECT {named} FROM (SELECT {columns} FROM {table} "
-            f"WHERE rowid >= {start} AND rowid < {stop})"
-        )
+        named = ", ".join(cells(collection)) if odd else fields(collection)
+        query = f"SELECT {named} FROM ({rows_of(collection, table, start, stop)})"
         copied = base.execute(
             f"COPY ({query}) TO {text(str(partial))} ({COPY[self.ending]}{force})"
         ).fetchone()[0]

@@ -494,11 +494,7 @@ def check_values(base, schema: Schema, where: str, name: Callable[[str], str] = 
 def check_loaded(base, schema: Schema, where: str, name: Callable[[str], str] = table_name):
     """Refuse NULLs where none may be, repeated keys and dangling edges in what was loaded.
 
-    Args:
-      base: the DuckDB connection that holds the tables.
-      schema: the schema of the loaded data.
-      where: the name of the data in an error.
-      name: gives the table of a collection from its path.
+    Arguments as `check_values`.
 
     Raises:
       UserError: one of these, or a value that `check_values` refuses.

@@ -60,6 +60,19 @@ def fields(collection: Collection) -> str:
     return ", ".join(f"{c} AS {quoted(n)}" for c, n in zip(cells(collection), names, strict=True))
 
 
+def rows_of(collection: Collection, table: str, start: int, stop: int) -> str:
+    """The DuckDB query of a range of rows that a sink writes.
+
+    Args:
+      collection: the top-level collection that the rows belong to.
+      table: the DuckDB table to read, as SQL writes its name.
+      start: rowid of the first row.
+      stop: rowid after the last row.
+    """
+    columns = ", ".join(cells(collection))
+    return f"SELECT {columns} FROM {table} WHERE rowid >= {start} AND rowid < {stop}"
+
+
 def cells(collection: Collection) -> list[str]:
     """The columns of the working database's table of a top-level collection."""
     mine = [f"v{n}" for n in range(len(collection.attrs))]
@@ -109,21 +122,10 @@ class SqliteSink:
     def write(self, base, table: str, name: str, start: int, stop: int):
         """Add a range of rows and the point that was reached, in one transaction.
 
-        Args:
-          base: the DuckDB connection that holds the table.
-          table: the DuckDB table to read, as SQL writes its name.
-          name: the top-level collection that the rows belong to.
-          start: rowid of the first row.
-          stop: rowid after the last row.
-
-        Returns:
-          The number of rows that were written.
+        Arguments and result as `Sink.write`.
         """
         collection = next(c for c in self.schema.collections if c.name == name)
-        columns = ", ".join(cells(collection))
-        rows = base.execute(
-            f"SELECT {columns} FROM {table} WHERE rowid >= {start} AND rowid < {stop}"
-        )
+        rows = base.execute(rows_of(collection, table, start, stop))
         written = 0
         with self._open() as target:
             while batch := rows.fetchmany(BATCH):

@@ -340,14 +340,7 @@ def with_tables(goal: Goal, parent: Found | None, work: Work, solve: Solvers) ->
     """Find rules for the other columns, and a table of values for one that has no source: each
     value of a source column stands for one value of it.
 
-    Args:
-      goal: the collection to make.
-      parent: the rules of the collection around it; None at the top.
-      work: the options, clock and statistics that all searches share.
-      solve: the searches for smaller goals.
-
-    Returns:
-      The rules, or None if the extension does not apply or finds none.
+    Arguments and result as `with_labels`.
     """
     for t, (path, attr) in enumerate(flat_columns(goal.target, goal.path)):
         if t in dict(goal.fixed) or not _sourceless(goal, t, attr.type):

@@ -9,7 +9,7 @@ from reasoning.synthesis.connect.places import SERVERS, kind_of, path_of
 from reasoning.synthesis.datalog import Program
 from reasoning.synthesis.engines.compile import SQL_TYPES, compile_program
 from reasoning.synthesis.errors import need
-from reasoning.synthesis.facts import Facts, Id
+from reasoning.synthesis.facts import Facts, Id, once
 from reasoning.synthesis.names import inner, quoted, table_name, text
 from reasoning.synthesis.schema import Column, Schema, layout
 
@@ -17,14 +17,7 @@ from reasoning.synthesis.schema import Column, Schema, layout
 def bags(program: Program, source: Schema, target: Schema, facts: Facts) -> dict[str, Counter]:
     """Compute the flattened target data in DuckDB.
 
-    Args:
-      program: the rules to apply.
-      source: the source schema.
-      target: the target schema.
-      facts: the source data.
-
-    Returns:
-      For every collection of the target, by path, the count of each flattened record.
+    Arguments and result as `memory.bags`.
 
     Raises:
       UserError: duckdb or sqlglot is not installed.
@@ -41,19 +34,9 @@ def bags(program: Program, source: Schema, target: Schema, facts: Facts) -> dict
 def run(program: Program, source: Schema, target: Schema, facts: Facts) -> dict[str, set[tuple]]:
     """Compute the flattened target data in DuckDB, each record once.
 
-    Args:
-      program: the rules to apply.
-      source: the source schema.
-      target: the target schema.
-      facts: the source data.
-
-    Returns:
-      For every collection of the target, by path, the set of its flattened records.
-
-    Raises:
-      UserError: duckdb or sqlglot is not installed.
+    Arguments and result as `memory.run`, errors as `bags`.
     """
-    return {path: set(found) for path, found in bags(program, source, target, facts).items()}
+    return once(bags(program, source, target, facts))
 
 
 def connect(place: str = ":memory:"):

@@ -8,7 +8,7 @@ from typing import Any
 
 from reasoning.synthesis.datalog import Atom, Call, Const, Program, Term, Var, Wild, variables
 from reasoning.synthesis.engines.identity import derivations_of, flat_terms, keyed
-from reasoning.synthesis.facts import Facts, Id
+from reasoning.synthesis.facts import Facts, Id, once
 from reasoning.synthesis.functions import compute
 from reasoning.synthesis.schema import (
     Schema,
@@ -256,13 +256,7 @@ def bags(program: Program, source: Schema, target: Schema, facts: Facts) -> dict
 def run(program: Program, source: Schema, target: Schema, facts: Facts) -> dict[str, set[tuple]]:
     """Compute the flattened target data in plain Python, each record once.
 
-    Args:
-      program: the rules to apply.
-      source: the source schema; other engines need it, this one does not.
-      target: the target schema.
-      facts: the source data.
-
-    Returns:
-      For every collection of the target, by path, the set of its flattened records.
+    Arguments as `bags`; returns, for every collection of the target, by path, the set of its
+    flattened records.
     """
-    return {path: set(found) for path, found in bags(program, source, target, facts).items()}
+    return once(bags(program, source, target, facts))

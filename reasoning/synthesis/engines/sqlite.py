@@ -9,7 +9,7 @@ from typing import Any
 
 from reasoning.synthesis.datalog import Program
 from reasoning.synthesis.engines.compile import compile_program
-from reasoning.synthesis.facts import Facts, Id
+from reasoning.synthesis.facts import Facts, Id, once
 from reasoning.synthesis.functions import register
 from reasoning.synthesis.names import inner, quoted, table_name
 from reasoning.synthesis.schema import Schema, flat_columns, layout
@@ -18,14 +18,7 @@ from reasoning.synthesis.schema import Schema, flat_columns, layout
 def bags(program: Program, source: Schema, target: Schema, facts: Facts) -> dict[str, Counter]:
     """Compute the flattened target data in SQLite.
 
-    Args:
-      program: the rules to apply.
-      source: the source schema.
-      target: the target schema.
-      facts: the source data.
-
-    Returns:
-      For every collection of the target, by path, the count of each flattened record.
+    Arguments and result as `memory.bags`.
 
     Raises:
       UserError: sqlglot is not installed.
@@ -43,19 +36,9 @@ def bags(program: Program, source: Schema, target: Schema, facts: Facts) -> dict
 def run(program: Program, source: Schema, target: Schema, facts: Facts) -> dict[str, set[tuple]]:
     """Compute the flattened target data in SQLite, each record once.
 
-    Args:
-      program: the rules to apply.
-      source: the source schema.
-      target: the target schema.
-      facts: the source data.
-
-    Returns:
-      For every collection of the target, by path, the set of its flattened records.
-
-    Raises:
-      UserError: sqlglot is not installed.
+    Arguments and result as `memory.run`, errors as `bags`.
     """
-    return {path: set(found) for path, found in bags(program, source, target, facts).items()}
+    return once(bags(program, source, target, facts))
 
 
 def load(base: sqlite3.Connection, schema: Schema, facts: Facts):

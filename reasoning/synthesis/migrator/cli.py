@@ -30,6 +30,7 @@ from reasoning.synthesis.migrator.result import NoProgram, Options, OutOfTime, R
 from reasoning.synthesis.migrator.sketch.order import late_functions
 from reasoning.synthesis.migrator.sql.parameters import named
 from reasoning.synthesis.migrator.sql.parse import parse_program
+from reasoning.synthesis.migrator.sql.program import Program
 from reasoning.synthesis.migrator.sql.tables import Tables, read_tables, read_text
 from reasoning.synthesis.migrator.sql.unparse import show_function, show_program
 from reasoning.synthesis.migrator.synthesize import refactor
@@ -328,6 +329,12 @@ def _found(command, options, tell):
     return refactor(*texts, options, progress=tell, names=names)
 
 
+def _read_both(schema: Path, program: Path, dialect: str) -> tuple[Tables, Program]:
+    """The schema in a file, and the program over it in another."""
+    tables = read_tables(read_text(schema), dialect, str(schema))
+    return tables, parse_program(read_text(program), tables, dialect, str(program), keep=True)
+
+
 def run_check(command: Check) -> int:
     """Compare, print the claim, or the difference as a script."""
     if command.bound < 0 or not command.budget > 0:
@@ -336,26 +343,8 @@ def run_check(command: Check) -> int:
             "the second positive"
         )
     started = time.monotonic()
-    old_tables = read_tables(
-        read_text(command.source_schema), command.dialect, str(command.source_schema)
-    )
-    new_tables = read_tables(
-        read_text(command.target_schema), command.dialect, str(command.target_schema)
-    )
-    old = parse_program(
-        read_text(command.source_program),
-        old_tables,
-        command.dialect,
-        str(command.source_program),
-        keep=True,
-    )
-    new = parse_program(
-        read_text(command.target_program),
-        new_tables,
-        command.dialect,
-        str(command.target_program),
-        keep=True,
-    )
+    old_tables, old = _read_both(command.source_schema, command.source_program, command.dialect)
+    new_tables, new = _read_both(command.target_schema, command.target_program, command.dialect)
     starts, mapping = related(old, old_tables, new_tables)
     notes = other_references(old_tables, new_tables, same_tables(old_tables, new_tables))
     if mapping is not None:

@@ -59,11 +59,7 @@ def related(
 ) -> tuple[tuple[Start, ...], DataMapping | None]:
     """Make the databases of `related_starts`, with the data mapping that relates them.
 
-    Args:
-      program: the old program.
-      source: the old schema.
-      target: the new schema.
-      seed: seed of the random rows.
+    Arguments as there.
 
     Returns:
       The databases and the mapping; the empty databases and None if no mapping relates the

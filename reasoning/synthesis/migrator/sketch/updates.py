@@ -213,11 +213,7 @@ def whole_rows(table: str, tree: Tree, where: Pred, target: Tables) -> Pred:
     """Choose rows by their key out of the whole join, for conditions that compare columns of
     several tables.
 
-    Args:
-      table: the target table whose rows are chosen.
-      tree: the references that join it to the other tables.
-      where: the condition over columns of all these tables.
-      target: the new schema.
+    Arguments as `chosen`.
 
     Raises:
       Unrewritable: the table has no key.

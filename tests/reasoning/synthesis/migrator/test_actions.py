@@ -13,7 +13,7 @@ from benchmarks.migrator_scenarios.applications import Application
 from reasoning.synthesis.migrator import Options, Refactoring, parse_program, read_tables, refactor
 from reasoning.synthesis.migrator.equivalence.bounded_test import Comparison
 from reasoning.synthesis.migrator.testing.actions import also_changed
-from tests.reasoning.synthesis.migrator.test_applications import in_postgres, in_sqlite
+from tests.reasoning.synthesis.migrator.engines import in_postgres, in_sqlite
 
 OLD = """CREATE TABLE users (id int PRIMARY KEY, name text NOT NULL, bio text);
 CREATE TABLE posts (id int PRIMARY KEY, user_id int REFERENCES users (id) ON DELETE CASCADE, title text);

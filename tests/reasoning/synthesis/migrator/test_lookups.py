@@ -25,7 +25,7 @@ from reasoning.synthesis.migrator.lookups.find import extracted
 from reasoning.synthesis.migrator.output.downgrade import downgrade_of
 from reasoning.synthesis.migrator.output.dry_run import dry_run_sql
 from reasoning.synthesis.migrator.output.report import page
-from tests.reasoning.synthesis.migrator.test_applications import in_postgres, in_sqlite
+from tests.reasoning.synthesis.migrator.engines import in_postgres, in_sqlite
 
 OLD = """CREATE TABLE "Person" (id integer PRIMARY KEY, name text NOT NULL, city text, role text NOT NULL DEFAULT 'user');
 """

@@ -12,8 +12,8 @@ from benchmarks.migrator_scenarios.maintained import GITLAB, REDMINE, WORDPRESS
 from reasoning.synthesis.migrator import Options, Refactoring, migration_sql, refactor, show_program
 from reasoning.synthesis.migrator.output.dry_run import dry_run_sql
 from reasoning.synthesis.migrator.sql.unparse import literal
+from tests.reasoning.synthesis.migrator.engines import both
 from tests.reasoning.synthesis.migrator.merges import CHILDREN, COMMENTS, COMPOSITE, INTERNAL
-from tests.reasoning.synthesis.migrator.test_applications import both
 
 pytestmark = pytest.mark.slow
 SOURCE = """CREATE TABLE users (id int PRIMARY KEY, `fullName` varchar(40) NOT NULL, bio varchar(200), age int DEFAULT 3);
