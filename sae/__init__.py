@@ -3,18 +3,27 @@ sparse transcoders in general.
 """
 
 import warnings
+from typing import TYPE_CHECKING
 
-from jaxrl.app.old_names import attributes
+from jaxrl.app import lazy
 from sae import old_names
-from sae.classifier.head import Head
-from sae.patterns.attribution import Attribution, attribute_cases, strongest
-from sae.patterns.catalogue import Catalogue, Pattern
-from sae.pipeline import explain as _explain
-from sae.pipeline.explain import Artifacts, Explanation, load_artifacts
-from sae.transcoders.ensemble import EnsembleConfig
-from sae.transcoders.losses import LossConfig, Parts
-from sae.transcoders.model import TranscoderConfig, decode, encode, fold_norms, init, reconstruct
-from sae.transcoders.train_step import LearnConfig, Learner, MemberHParams
+
+if TYPE_CHECKING:
+    from sae.classifier.head import Head
+    from sae.patterns.attribution import Attribution, attribute_cases, strongest
+    from sae.patterns.catalogue import Catalogue, Pattern
+    from sae.pipeline.explain import Artifacts, Explanation, load_artifacts
+    from sae.transcoders.ensemble import EnsembleConfig
+    from sae.transcoders.losses import LossConfig, Parts
+    from sae.transcoders.model import (
+        TranscoderConfig,
+        decode,
+        encode,
+        fold_norms,
+        init,
+        reconstruct,
+    )
+    from sae.transcoders.train_step import LearnConfig, Learner, MemberHParams
 
 __all__ = [
     "Artifacts",
@@ -42,11 +51,15 @@ __all__ = [
 ]
 
 
-def explain(run, image, *others, **options) -> Explanation | Attribution:
+def explain(run, image, *others, **options) -> "Explanation | Attribution":
     """Decompose the logits of one image by a trained run; see `sae.pipeline.explain.explain`.
 
     With a `Head` first it is `attribute_cases`, as in 0.1 (until 0.3).
     """
+    from sae.classifier.head import Head
+    from sae.patterns.attribution import attribute_cases
+    from sae.pipeline.explain import explain
+
     if isinstance(run, Head):
         warnings.warn(
             "sae.explain of arrays is called sae.attribute_cases now; the old name works until 0.3",
@@ -54,11 +67,28 @@ def explain(run, image, *others, **options) -> Explanation | Attribution:
             stacklevel=2,
         )
         return attribute_cases(run, image, *others, **options)
-    return _explain.explain(run, image, *others, **options)
+    return explain(run, image, *others, **options)
 
 
-__getattr__ = attributes(
+__getattr__ = lazy.attributes(
     __name__,
+    {
+        "classifier.head": ("Head",),
+        "patterns.attribution": ("Attribution", "attribute_cases", "strongest"),
+        "patterns.catalogue": ("Catalogue", "Pattern"),
+        "pipeline.explain": ("Artifacts", "Explanation", "load_artifacts"),
+        "transcoders.ensemble": ("EnsembleConfig",),
+        "transcoders.losses": ("LossConfig", "Parts"),
+        "transcoders.model": (
+            "TranscoderConfig",
+            "decode",
+            "encode",
+            "fold_norms",
+            "init",
+            "reconstruct",
+        ),
+        "transcoders.train_step": ("LearnConfig", "Learner", "MemberHParams"),
+    },
     {
         "Knobs": "sae.transcoders.train_step:MemberHParams",  # old name
         "learn": "sae.transcoders:train_step",

@@ -19,6 +19,7 @@ from jaxrl.train.config import to_dict
 from jaxrl.train.rundir import open_run
 from jaxrl.train.signals import stop_on_signals
 from sae.annotate.run import AnnotateConfig, annotate_run
+from sae.command_names import TABLE
 from sae.interop.export import ExportConfig, export_run
 from sae.patterns.catalogue import CatalogueConfig
 from sae.patterns.catalogue import check as check_catalogue
@@ -266,8 +267,7 @@ def renamed(arguments: list[str]) -> list[str]:
 
 def parse(arguments: list[str]):
     """`(command, function)`; argparse's exit with status 2 for what is not understood."""
-    table = {name: kind.__doc__.splitlines()[0] for name, (kind, _) in COMMANDS.items()}
-    name, rest = subcommand(renamed(arguments), program("sae"), table)
+    name, rest = subcommand(renamed(arguments), program("sae"), TABLE)
     kind, function = COMMANDS[name]
     called = f"{program('sae')} {name}"
     if kind is Train:

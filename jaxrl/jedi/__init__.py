@@ -14,15 +14,18 @@ the caller:
 The trainer around them: `python -m jaxrl.jedi --help`.
 """
 
-import warnings
+from typing import TYPE_CHECKING
 
-from jaxrl.jedi import old_names
-from jaxrl.jedi.agent import AgentState, Observation, act, init
-from jaxrl.jedi.config import AgentConfig
-from jaxrl.jedi.imagination import Rollout, imagine
-from jaxrl.jedi.learn.actor_critic import update_actor_critic
-from jaxrl.jedi.learn.reward_end import update_reward_end
-from jaxrl.jedi.learn.world_model import update_world_model
+from jaxrl.app import lazy
+from jaxrl.jedi.old_names import install
+
+if TYPE_CHECKING:
+    from jaxrl.jedi.agent import AgentState, Observation, act, init
+    from jaxrl.jedi.config import AgentConfig
+    from jaxrl.jedi.imagination import Rollout, imagine
+    from jaxrl.jedi.learn.actor_critic import update_actor_critic
+    from jaxrl.jedi.learn.reward_end import update_reward_end
+    from jaxrl.jedi.learn.world_model import update_world_model
 
 __all__ = [
     "AgentConfig",
@@ -37,21 +40,19 @@ __all__ = [
     "update_world_model",
 ]
 
-_RENAMED = {"update_heads": "update_reward_end", "update_behaviour": "update_actor_critic"}
-"""Names of 0.1, and the present ones; they work until 0.3."""
-
-
-def __getattr__(name: str):
-    if name not in _RENAMED:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    present = _RENAMED[name]
-    warnings.warn(
-        f"jaxrl.jedi.{name} is called {present} now; the old name works until version 0.3",
-        DeprecationWarning,
-        stacklevel=2,
-    )
-    globals()[name] = globals()[present]  # so that it warns once
-    return globals()[present]
-
-
-old_names.install()
+__getattr__ = lazy.attributes(
+    __name__,
+    {
+        "agent": ("AgentState", "Observation", "act", "init"),
+        "config": ("AgentConfig",),
+        "imagination": ("Rollout", "imagine"),
+        "learn.actor_critic": ("update_actor_critic",),
+        "learn.reward_end": ("update_reward_end",),
+        "learn.world_model": ("update_world_model",),
+    },
+    {
+        "update_heads": "jaxrl.jedi:update_reward_end",
+        "update_behaviour": "jaxrl.jedi:update_actor_critic",
+    },
+)
+install()

