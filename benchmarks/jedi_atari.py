@@ -21,11 +21,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from scipy import stats
 
 from benchmarks.jedi_modes import return_at
 from benchmarks.recording import Claim, record
 from benchmarks.run_by_run import Runs, curves_of, train_chosen
+from jaxrl.app.stats import t_interval_of
 from jaxrl.envs.atari100k import PROTOCOL
 from jaxrl.jedi.config import JediConfig
 from jaxrl.jedi.play.game import make_game
@@ -55,7 +55,7 @@ def config_for(preset: str, env: str, mode: str, steps: int | None):
 
 def lower_end(mean: float, std: float, games: int) -> float:
     """Lower end of the 95 % t interval of a mean, from the population standard deviation."""
-    return mean - stats.t.ppf(0.975, games - 1) * std / np.sqrt(games - 1)
+    return t_interval_of(mean, std, games).low
 
 
 def mean_return(config: JediConfig, games: int, choose: Callable) -> float:

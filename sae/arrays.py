@@ -23,6 +23,7 @@ def write_arrays(path: Path, arrays: Mapping[str, Any], packed: bool = False) ->
     """
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
+        # Not by `jaxrl.app.files.write_npz`: embeddings of an archive need not fit in memory twice.
         temporary = path.with_name(f".{path.name}.tmp.npz")
         try:
             (np.savez_compressed if packed else np.savez)(

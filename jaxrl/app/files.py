@@ -28,6 +28,7 @@ __all__ = [
     "is_remote",
     "lock_run",
     "locked",
+    "npz_bytes",
     "read_json",
     "read_npz",
     "resolve_path",
@@ -168,11 +169,24 @@ def write_npz(path: Path | str, arrays: Mapping[str, Any], compress: bool = Fals
 
     Args:
       path: of the file.
-      arrays: by name. Arrays of objects are refused, because reading them would run code.
+      arrays: by name; see `npz_bytes`.
       compress: deflate them.
 
     Raises:
       UserError: it cannot be written.
+      ValueError: an array holds objects.
+    """
+    write_atomic(path, npz_bytes(arrays, compress))
+
+
+def npz_bytes(arrays: Mapping[str, Any], compress: bool = False) -> bytes:
+    """Contents of a .npz file.
+
+    Args:
+      arrays: by name. Arrays of objects are refused, because reading them would run code.
+      compress: deflate them.
+
+    Raises:
       ValueError: an array holds objects.
     """
     held = {name: np.asarray(array) for name, array in arrays.items()}
@@ -181,7 +195,7 @@ def write_npz(path: Path | str, arrays: Mapping[str, Any], compress: bool = Fals
             raise ValueError(f"array {name!r} holds Python objects")
     buffer = io.BytesIO()
     (np.savez_compressed if compress else np.savez)(buffer, **held)  # type: ignore[arg-type]
-    write_atomic(path, buffer.getvalue())
+    return buffer.getvalue()
 
 
 def read_npz(

@@ -45,12 +45,23 @@ def t_interval(values: Any, level: float = LEVEL) -> Interval:
     values = np.asarray(values, np.float64).ravel()
     if not len(values):
         return EMPTY
-    mean = float(values.mean())
-    if len(values) < 2:
+    return t_interval_of(float(values.mean()), float(values.std()), len(values), level)
+
+
+def t_interval_of(mean: float, std: float, count: int, level: float = LEVEL) -> Interval:
+    """`t_interval` of values of which only mean and spread are known.
+
+    Args:
+      mean: of the values.
+      std: their standard deviation, over `count` (not over `count - 1`).
+      count: number of values, at least 1.
+      level: confidence level.
+    """
+    if count < 2:
         return Interval(mean, float("nan"), float("nan"))
     from scipy import stats
 
-    half = stats.t.ppf((1 + level) / 2, len(values) - 1) * values.std(ddof=1) / np.sqrt(len(values))
+    half = stats.t.ppf((1 + level) / 2, count - 1) * std / np.sqrt(count - 1)
     return Interval(mean, float(mean - half), float(mean + half))
 
 

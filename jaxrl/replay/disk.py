@@ -5,13 +5,12 @@ checkpoint's record lists the shards it stands on; shards that no checkpoint lis
 removed. Every shard is written whole or not at all.
 """
 
-import io
 from pathlib import Path
 
 import numpy as np
 
 from jaxrl.app.errors import UserError
-from jaxrl.app.files import read_npz, write_atomic
+from jaxrl.app.files import read_npz, write_npz
 from jaxrl.replay.buffer import ReplayIndex
 from jaxrl.train.parallel import platform
 
@@ -46,11 +45,9 @@ def write_shard(folder: Path, step: int, index: ReplayIndex, frames, saved: np.n
     """
     lane, number = rows_since(np.asarray(index.head), saved, index.rows_per_lane)
     storage = lane * index.rows_per_lane + number % index.rows_per_lane
-    buffer = io.BytesIO()
-    np.savez_compressed(buffer, lane=lane, number=number, frames=_take(frames, storage))
     name = f"frames-{step}.npz"
-    folder.mkdir(parents=True, exist_ok=True)
-    write_atomic(folder / name, buffer.getvalue())
+    arrays = {"lane": lane, "number": number, "frames": _take(frames, storage)}
+    write_npz(folder / name, arrays, compress=True)
     return name
 
 

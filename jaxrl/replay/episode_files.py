@@ -7,7 +7,6 @@ there are any, `trunc` bool `[T]`, `truth` numbers `[T + 1, D]`, `truth_names` s
 arrays are ignored.
 """
 
-import io
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -15,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from jaxrl.app.errors import UserError, writing
-from jaxrl.app.files import read_npz, write_atomic
+from jaxrl.app.files import read_npz, write_npz
 from jaxrl.replay.episodes import Episode, check_episode
 
 VERSION = 1
@@ -58,10 +57,8 @@ def save_episode(
     arrays = {name: value for name, value in episode._asdict().items() if value is not None}
     if episode.truth is not None:
         arrays["truth_names"] = np.array(list(truth_names))
-    buffer = io.BytesIO()
-    np.savez_compressed(buffer, version=np.int32(VERSION), **arrays)
     path = folder / f"episode-{_next(folder) if number is None else number:06d}.npz"
-    write_atomic(path, buffer.getvalue())
+    write_npz(path, {"version": np.int32(VERSION), **arrays}, compress=True)
     return path
 
 

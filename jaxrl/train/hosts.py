@@ -17,6 +17,7 @@ import jax
 import numpy as np
 
 from jaxrl.app.errors import UserError, first_line
+from jaxrl.app.files import npz_bytes
 
 When = Literal["auto", "on", "off"]
 
@@ -104,11 +105,10 @@ def arrays_from_all(own: dict[str, np.ndarray]) -> list[dict[str, np.ndarray]]:
         return [own]
     from jax.experimental import multihost_utils
 
-    buffer = io.BytesIO()
-    np.savez(buffer, **own)
-    lengths = multihost_utils.process_allgather(np.int32(buffer.tell()))
+    sent = npz_bytes(own)
+    lengths = multihost_utils.process_allgather(np.int32(len(sent)))
     padded = np.zeros(-(-int(lengths.max()) // SIZES) * SIZES, np.uint8)
-    padded[: buffer.tell()] = np.frombuffer(buffer.getvalue(), np.uint8)
+    padded[: len(sent)] = np.frombuffer(sent, np.uint8)
     found = []
     for row, length in zip(multihost_utils.process_allgather(padded), lengths, strict=True):
         with np.load(io.BytesIO(row[:length].tobytes())) as arrays:

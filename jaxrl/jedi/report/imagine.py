@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from jaxrl.app.errors import UserError
-from jaxrl.app.files import write_atomic
+from jaxrl.app.files import write_atomic, write_npz
 from jaxrl.envs.action_names import read_actions
 from jaxrl.envs.protocol import MakeEnv
 from jaxrl.envs.single import as_host
@@ -95,16 +95,17 @@ def write_comparisons(found: dict[str, Comparison], out: Path) -> Path:
       UserError: another ending, or the file cannot be written.
     """
     check_out(out)
+    if out.suffix == ".npz":
+        write_npz(out, _arrays(found), compress=True)
+        return out
     buffer = io.BytesIO()
     (only, *others) = found.values()
     shown = found if others else only
     if out.suffix == ".gif":
         first, *rest = animation(shown)
         first.save(buffer, "GIF", save_all=True, append_images=rest, duration=120, loop=0)
-    elif out.suffix == ".png":
-        film_strip(shown).save(buffer, "PNG")
     else:
-        np.savez_compressed(buffer, **_arrays(found))
+        film_strip(shown).save(buffer, "PNG")
     write_atomic(out, buffer.getvalue())
     return out
 

@@ -1,10 +1,9 @@
 """A run's result in one sentence: its last evaluation against random play."""
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from scipy.stats import t
+from jaxrl.app.stats import t_interval_of
 
 
 def outcome(rows: Sequence[Mapping[str, Any]]) -> str | None:
@@ -23,8 +22,7 @@ def outcome(rows: Sequence[Mapping[str, Any]]) -> str | None:
         return None
     last = evaluated[-1]
     mean, count = last["evaluate/return"], int(last["evaluate/episodes"])
-    half = t.ppf(0.975, count - 1) * last["evaluate/std"] / math.sqrt(count - 1)
-    low, high = mean - half, mean + half
+    _, low, high = t_interval_of(mean, last["evaluate/std"], count)
     if low > random:
         found = "better than random play"
     elif high < random:

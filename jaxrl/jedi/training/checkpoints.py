@@ -8,7 +8,6 @@ counters.
 
 import contextlib
 import dataclasses
-import io
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,7 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxrl.app.errors import UserError, is_remote
-from jaxrl.app.files import lock_run, read_npz, resolve_path, write_atomic
+from jaxrl.app.files import lock_run, read_npz, resolve_path, write_npz
 from jaxrl.envs.protocol import HostEnv, JaxEnv, MakeEnv
 from jaxrl.jedi.agent import AgentState
 from jaxrl.jedi.config import JediConfig
@@ -99,9 +98,7 @@ def _save_play(session: Session, step: int, index, games) -> tuple[list[str], st
     names.append(
         disk.write_shard(folder, step, index, local(session.store.frames), session.saved_heads)
     )
-    buffer = io.BytesIO()
-    np.savez_compressed(buffer, **games)
-    write_atomic(folder / f"games-{step}.npz", buffer.getvalue())
+    write_npz(folder / f"games-{step}.npz", games, compress=True)
     return names, f"games-{step}.npz"
 
 

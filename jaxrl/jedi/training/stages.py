@@ -6,7 +6,6 @@ anywhere between two calls to the device.
 """
 
 import dataclasses
-import io
 import json
 import time
 
@@ -14,7 +13,7 @@ import jax
 import numpy as np
 
 from jaxrl.app.errors import UserError
-from jaxrl.app.files import write_atomic
+from jaxrl.app.files import write_atomic, write_npz
 from jaxrl.app.progress import Progress
 from jaxrl.envs.protocol import GameError
 from jaxrl.jedi.algorithm import Counts, EpochRecord
@@ -278,10 +277,9 @@ def report_failure(session: Session, phase: Phase, number: int) -> None:
         draw_for(phase, session.agent.spec, index, key_draw, session.config.replay.age_weights)
     )
     name = f"failure-epoch{counters.epoch}-{phase.name}-{number}"
-    buffer = io.BytesIO()
-    np.savez_compressed(buffer, **{k: np.asarray(v) for k, v in vars(batch).items()})
+    arrays = {k: np.asarray(v) for k, v in vars(batch).items()}
     if hosts.is_first():
-        write_atomic(folder / f"{name}.npz", buffer.getvalue())
+        write_npz(folder / f"{name}.npz", arrays, compress=True)
     good = session.checkpoints.steps()
     story = {
         "epoch": counters.epoch,

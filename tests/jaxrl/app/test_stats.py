@@ -1,7 +1,15 @@
 import numpy as np
 import pytest
 
-from jaxrl.app.stats import Interval, bootstrap, mean_and_half_width, paired, t_interval, wilson
+from jaxrl.app.stats import (
+    Interval,
+    bootstrap,
+    mean_and_half_width,
+    paired,
+    t_interval,
+    t_interval_of,
+    wilson,
+)
 
 
 def test_t_interval_by_hand():
@@ -11,6 +19,12 @@ def test_t_interval_by_hand():
         found, (2, 2 - 4.302653 / np.sqrt(3), 2 + 4.302653 / np.sqrt(3)), 1e-6
     )
     assert mean_and_half_width([1, 2, 3]) == "2 ± 2.5"
+
+
+def test_mean_and_spread_give_the_interval_of_the_values():
+    values = np.array([1.0, 4.0, 4.5, 9.0])
+    found = t_interval_of(values.mean(), values.std(), len(values), 0.9)
+    np.testing.assert_allclose(found, t_interval(values, 0.9), rtol=1e-12)
 
 
 def test_one_value_has_no_bounds_and_none_has_nothing():
