@@ -1,4 +1,4 @@
-"""What each command of `python -m jaxrl.jedi` does, once its options are read."""
+"""Doing what each command of `python -m jaxrl.jedi` asks, once its options are read."""
 
 from collections.abc import Callable
 from dataclasses import replace
