@@ -49,7 +49,7 @@ class Settings:
 
 
 def learn(scenario: Scenario, seed: int, settings: Settings) -> dict[str, Any]:
-    """One scenario with one seed: the first synthesis, the questions, and the judgement."""
+    """One scenario with one seed: the first synthesis, the questions, and the judgment."""
     examples = [scenario.example(seed)]
     options = Options(budget=settings.budget, seed=seed)
     worked = time.process_time()

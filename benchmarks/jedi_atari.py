@@ -220,14 +220,14 @@ def draw(runs: Runs, path: Path) -> None:
     curves = curves_of(runs)
     for row, env in zip(grid, games, strict=False):
         for axes, (axis, label) in zip(row, AXES, strict=True):
-            for colour, mode in enumerate(MODES):
+            for color, mode in enumerate(MODES):
                 for seed, curve in curves.get(f"{env}-{mode}", {}).items():
                     if not curve:  # stopped before its first evaluation
                         continue
                     axes.plot(
                         [point[axis] for point in curve],
                         [point["return"] for point in curve],
-                        color=f"C{colour}",
+                        color=f"C{color}",
                         marker=".",
                         label=mode if seed == SEEDS[0] else None,
                     )

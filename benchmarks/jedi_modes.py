@@ -7,7 +7,7 @@ and `--seeds`. Each finished run's curve goes into the record at once, with its 
 and is not trained again even if its folder is gone: the runs may be made on several days. When all
 runs are there, the returns (100 games) after equal numbers of steps and after equal processor time
 are claimed; until then the claims say "not run". Processor time, not wall time: on a core of its
-own they are the same, and a neighbour on the machine does not change it by much.
+own they are the same, and a neighbor on the machine does not change it by much.
 
 All modes have the preset's frames of 12 pixels a side (the game has 10 x 10 cells), the pixel mode
 as they are, the others as latents of 6 x 6 x 16.
@@ -141,12 +141,12 @@ def draw(curves: dict[str, dict[int, Curve]], random: float, path: Path) -> None
         (("env_steps", "environment steps"), ("minutes", "minutes of processor time")),
         strict=True,
     ):
-        for colour, (mode, by_seed) in enumerate(curves.items()):
+        for color, (mode, by_seed) in enumerate(curves.items()):
             for seed, curve in by_seed.items():
                 axes.plot(
                     [point[axis] for point in curve],
                     [point["return"] for point in curve],
-                    color=f"C{colour}",
+                    color=f"C{color}",
                     marker=".",
                     linewidth=1,
                     label=mode if seed == 0 else None,

@@ -112,7 +112,7 @@ class Ours:
     """Our TopK autoencoder with auxiliary latents, one update per call, as the peers are used."""
 
     def __init__(self, d: int, latents: int, k: int, rate: float, updates: int):
-        self.shape = TranscoderConfig(d, d, latents, "topk", k, centred=True)
+        self.shape = TranscoderConfig(d, d, latents, "topk", k, centered=True)
         self.loss, self.how = LossConfig(aux=1 / 32), LearnConfig(rate, 0)
         params = transcoder.init(jax.random.key(0), self.shape)
         self.learner, self.hparam = (

@@ -34,8 +34,22 @@ NAMES = {
     "sleep_after": "dead_after",
     "spare_starts": "num_reset_starts",
     "lookup_free": "lfq",
+    r"[Cc]entred": "centered",
+    r"[Nn]ormalise[sd]?": "normalize, normalized",
+    r"[Nn]ormalisation": "normalization",
+    r"[Gg]eneralisation": "generalization",
+    r"[Ss]ummarise[sd]?": "summarize",
+    r"[Ss]tandardise[sd]?": "standardize",
+    r"[Mm]inimise[sd]?": "minimize",
+    r"[Oo]ptimisers?": "optimizer",
+    r"[Cc]olour(?:s|ed|ing)?": "color",
+    r"[Gg]rey": "gray",
+    r"[Cc]entre(?:s|)": "center",
+    r"[Nn]eighbours?": "neighbor",
 }
-"""Old names of things, and the present ones. Aliases that warn until 0.3 may hold them."""
+"""Old names of things and British spellings, and the present ones. Aliases that warn until 0.3 may
+hold them.
+"""
 
 SKIPPED = (
     "tests/test_words.py",

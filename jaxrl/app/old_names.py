@@ -2,6 +2,7 @@
 names, and each of those warns once.
 """
 
+import functools
 import importlib
 import importlib.abc
 import importlib.machinery
@@ -9,7 +10,9 @@ import sys
 import warnings
 from collections.abc import Callable, Mapping
 from types import ModuleType
-from typing import Any
+from typing import Any, TypeVar
+
+C = TypeVar("C")
 
 _warned: set[str] = set()
 _moved: dict[str, str] = {}
@@ -43,6 +46,28 @@ def attributes(module: str, names: Mapping[str, str]) -> Callable[[str], Any]:
         return getattr(importlib.import_module(place), new)
 
     return __getattr__
+
+
+def fields(cls: type[C]) -> type[C]:
+    """Let a dataclass take and show its renamed fields under their old names, as a decorator.
+
+    They are those of its attribute `OLD_NAMES`, present name by old one, by which
+    `jaxrl.train.config.from_dict` reads old files.
+    """
+    begin, names = cls.__init__, vars(cls)["OLD_NAMES"]
+
+    def warn(old: str) -> str:
+        warn_once(f"{cls.__name__}.{old}", f"{cls.__name__}.{names[old]}", 4)
+        return names[old]
+
+    @functools.wraps(begin)
+    def __init__(self, *values, **named):
+        begin(self, *values, **{warn(n) if n in names else n: v for n, v in named.items()})
+
+    cls.__init__ = __init__
+    for old in names:
+        setattr(cls, old, property(lambda self, old=old: getattr(self, warn(old))))
+    return cls
 
 
 class _Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):

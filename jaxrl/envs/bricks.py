@@ -8,7 +8,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jaxrl.envs.catch import ACTIONS, BACKGROUND, BALL, CELLS, HALF_PADDLE, PADDLE, colour
+from jaxrl.envs.catch import ACTIONS, BACKGROUND, BALL, CELLS, HALF_PADDLE, PADDLE, color
 from jaxrl.envs.protocol import JaxEnv, Transition
 
 WALL_TOP, WALL_ROWS = 1, 3
@@ -146,7 +146,7 @@ def render(state: BricksState, size: int) -> jax.Array:
         ((row == CELLS - 1) & (jnp.abs(column - state.paddle) <= HALF_PADDLE), PADDLE),
         ((row == state.ball_y) & (column == state.ball_x), BALL),
     )
-    frame = jnp.broadcast_to(colour(BACKGROUND), (size, size, 3))
+    frame = jnp.broadcast_to(color(BACKGROUND), (size, size, 3))
     for where, rgb in layers:
-        frame = jnp.where(where[..., None], colour(rgb), frame)
+        frame = jnp.where(where[..., None], color(rgb), frame)
     return frame

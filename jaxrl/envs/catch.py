@@ -8,6 +8,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
+from jaxrl.app.old_names import attributes
 from jaxrl.envs.protocol import JaxEnv, Transition
 
 CELLS = 10
@@ -81,10 +82,13 @@ def render(state: CatchState, size: int) -> jax.Array:
     row, column = jnp.arange(size)[:, None] // cell, jnp.arange(size)[None] // cell
     paddle = (row == CELLS - 1) & (jnp.abs(column - state.paddle) <= HALF_PADDLE)
     ball = (row == state.ball_y) & (column == state.ball_x)
-    frame = jnp.where(paddle[..., None], colour(PADDLE), colour(BACKGROUND))
-    return jnp.where(ball[..., None], colour(BALL), frame)
+    frame = jnp.where(paddle[..., None], color(PADDLE), color(BACKGROUND))
+    return jnp.where(ball[..., None], color(BALL), frame)
 
 
-def colour(rgb: tuple[int, int, int]) -> jax.Array:
+def color(rgb: tuple[int, int, int]) -> jax.Array:
     """uint8 `[1, 1, 3]`."""
     return jnp.asarray(rgb, jnp.uint8)[None, None]
+
+
+__getattr__ = attributes(__name__, {"colour": "jaxrl.envs.catch:color"})  # old name

@@ -115,8 +115,8 @@ def _several_ways(shape: tuple[int, ...], dtype: np.dtype) -> str:
     newest = wrapper("o[-1:]" if first else "o[..., -1:]", 1)
     if count != 4:
         return f"{count} channels are no frame; keep the newest one, {newest}"
-    colour = wrapper("o[:3]" if first else "o[..., :3]", 3)
+    color = wrapper("o[:3]" if first else "o[..., :3]", 3)
     return (
-        f"4 channels may be RGBA or a stack of gray frames; write {colour} for RGBA, or {newest} "
+        f"4 channels may be RGBA or a stack of gray frames; write {color} for RGBA, or {newest} "
         "for a stack (the world model keeps its own history)"
     )

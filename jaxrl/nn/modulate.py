@@ -29,9 +29,9 @@ def normalize_groups(x: jax.Array, epsilon: float = EPSILON) -> jax.Array:
     split = x.astype(jnp.float32).reshape(*x.shape[:-1], groups, channels // groups)
     axes = (-4, -3, -1)
     mean = split.mean(axes, keepdims=True)
-    centred = split - mean
-    variance = jnp.square(centred).mean(axes, keepdims=True)
-    return (centred * jax.lax.rsqrt(variance + epsilon)).reshape(x.shape).astype(x.dtype)
+    centered = split - mean
+    variance = jnp.square(centered).mean(axes, keepdims=True)
+    return (centered * jax.lax.rsqrt(variance + epsilon)).reshape(x.shape).astype(x.dtype)
 
 
 class GroupNorm(nn.Module):

@@ -31,7 +31,7 @@ class Data(NamedTuple):
     """float32 `[M, D]`: the true modes, of mixtures only."""
 
     @property
-    def centres(self) -> np.ndarray | None:
+    def centres(self) -> np.ndarray | None:  # old name
         """The spelling of `centers` until 0.3."""
         return self.centers
 
@@ -204,10 +204,10 @@ def _read_folder(folder, size):
     if not files:
         raise UserError(f"{folder} holds no images ({', '.join(sorted(IMAGES))})")
     classes = sorted({file.relative_to(folder).parts[0] for file in files})
-    labelled = all(len(file.relative_to(folder).parts) > 1 for file in files)
+    labeled = all(len(file.relative_to(folder).parts) > 1 for file in files)
     y = (
         np.array([classes.index(file.relative_to(folder).parts[0]) for file in files], np.int32)
-        if labelled
+        if labeled
         else None
     )
     return Split(np.stack([_read_image(file, size) for file in files]), y)

@@ -128,14 +128,17 @@ def embedding_summary(moments: Moments) -> EmbeddingSummary:
 
 
 def singular_values(
-    rows: jax.Array, center: bool = True, *, centre: bool | None = None
+    rows: jax.Array,
+    center: bool = True,
+    *,
+    centre: bool | None = None,  # old name
 ) -> jax.Array:
     """Singular values of rows `[N, D]`. Our choice: centered, since a common offset is no direction
-    that carries information. `centre` is the spelling of `center` until 0.3.
+    that carries information. The old spelling of `center` works until 0.3.
     """
-    if centre is not None:
-        warn_once("singular_values(centre=)", "singular_values(center=)")
-        center = centre
+    if centre is not None:  # old name
+        warn_once("singular_values(centre=)", "singular_values(center=)")  # old name
+        center = centre  # old name
     rows = _rows(rows, 1)
     return jnp.linalg.svd(rows - rows.mean(0, keepdims=True) if center else rows, compute_uv=False)
 

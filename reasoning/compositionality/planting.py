@@ -77,7 +77,7 @@ def layerize(
 
     Every unit stands as early as it can; identity units carry values on to where they are read
     (after the code of arXiv 2505.11581), and outputs to the last layer. The output weights
-    standardise.
+    standardize.
 
     Args:
       target: what to plant.

@@ -27,7 +27,7 @@ class Probe(NamedTuple):
     x: jax.Array
     """`[N, n]`."""
     y: jax.Array
-    """Standardised, `[N, m]`."""
+    """Standardized, `[N, m]`."""
     parts: jax.Array
     """Values of the V sub-functions, `[N, V]`."""
     part_slopes: jax.Array

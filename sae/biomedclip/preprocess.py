@@ -4,6 +4,7 @@ normalized.
 
 import numpy as np
 
+from jaxrl.app.old_names import attributes
 from sae.biomedclip.config import ClipConfig
 
 
@@ -25,10 +26,14 @@ def prepared(radiograph: np.ndarray, config: ClipConfig) -> np.ndarray:
     return np.asarray(image.crop((left, top, left + size, top + size)).convert("RGB"))
 
 
-def normalised(pixels, config: ClipConfig):
+def normalized(pixels, config: ClipConfig):
     """uint8 `[..., 3]` as float32, `(pixels / 255 - mean) / std`; NumPy's or JAX's arrays."""
     shape = (1,) * (pixels.ndim - 1) + (3,)
     mean, std = (
         np.array(values, np.float32).reshape(shape) for values in (config.mean, config.std)
     )
     return (pixels.astype(np.float32) / np.float32(255) - mean) / std
+
+
+_OLD = {"normalised": "sae.biomedclip.preprocess:normalized"}  # old name
+__getattr__ = attributes(__name__, _OLD)

@@ -67,7 +67,7 @@ def read_dicom(path: Path) -> np.ndarray:
         if kind == "PALETTE COLOR":
             return _palette(stored, data)
         if int(data.get("SamplesPerPixel", 1) or 1) > 1:
-            return grey_if_equal(_color_bytes(stored, data))
+            return gray_if_equal(_color_bytes(stored, data))
         return _shown(_meaningful(stored, data), data, kind == "MONOCHROME1")
     except Unreadable:
         raise
@@ -263,7 +263,7 @@ def _palette(stored: np.ndarray, data) -> np.ndarray:
         raise Unreadable(f"its pixels have shape {stored.shape}, not [H, W]")
     colors = np.asarray(apply_color_lut(stored, data))[..., :3]
     top = 255 if colors.dtype.itemsize == 1 or colors.max(initial=0) <= 255 else 65535
-    return grey_if_equal(np.round(255 * (colors.astype(np.float64) / top)).astype(np.uint8))
+    return gray_if_equal(np.round(255 * (colors.astype(np.float64) / top)).astype(np.uint8))
 
 
 def _color_bytes(stored: np.ndarray, data) -> np.ndarray:
@@ -276,7 +276,7 @@ def _color_bytes(stored: np.ndarray, data) -> np.ndarray:
     )
 
 
-def grey_if_equal(colors: np.ndarray) -> np.ndarray:
+def gray_if_equal(colors: np.ndarray) -> np.ndarray:
     """One channel of an image whose channels are equal; else the image, uint8 `[H, W, 3]`."""
     wide = colors.astype(np.int16)
     if (wide.max(-1) - wide.min(-1)).max(initial=0) > GREY_TOLERANCE:

@@ -210,17 +210,17 @@ def _lung_fields(radiograph, u, v):
     """Air, ribs, fluid and opacities: what the two lungs add to the brightness."""
 
     def one(lung_row, fluid, blobs):
-        centre = lung_row[0]
+        center = lung_row[0]
         lung = _ellipses(u, v, lung_row[None])[0]
-        level = 0.64 - 1.28 * fluid - 0.12 * jnp.square((u - centre) / 0.35)
+        level = 0.64 - 1.28 * fluid - 0.12 * jnp.square((u - center) / 0.35)
         water = jnp.where(fluid > 0, 0.24, 0.0) * _inside(level - v, 0.04)
         soft = jnp.full(len(blobs), 0.25)
         table = jnp.stack(
-            [centre + 0.35 * blobs[:, 0], 0.66 * blobs[:, 1], blobs[:, 2], 0.9 * blobs[:, 2], soft],
+            [center + 0.35 * blobs[:, 0], 0.66 * blobs[:, 1], blobs[:, 2], 0.9 * blobs[:, 2], soft],
             1,
         )
         spots = jnp.tensordot(blobs[:, 3], _ellipses(u, v, table), 1)
-        curve = (v - 0.5 * jnp.square(u - centre) + 0.55) / 0.2  # six ribs, 0.2 apart
+        curve = (v - 0.5 * jnp.square(u - center) + 0.55) / 0.2  # six ribs, 0.2 apart
         rib = 0.05 * _inside(0.2 * jnp.abs(curve - jnp.clip(jnp.round(curve), 0, 5)) - 0.025, 0.015)
         return lung * (water + spots + rib - 0.38)
 

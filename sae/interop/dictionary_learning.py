@@ -46,7 +46,7 @@ LINEAR = {
 def reason_against(config: TranscoderConfig) -> str | None:
     """Why this layout cannot say what such a transcoder computes; None where it can."""
     square = config.d_in == config.d_out and config.activation == "jumprelu"
-    if not (config.centred or square) or config.skip:
+    if not (config.centered or square) or config.skip:
         return "dictionary-learning has autoencoders only, no transcoders"
     if config.activation not in CLASSES or config.block_ks or config.separate or config.rescale:
         return f"dictionary-learning has no such autoencoder ({config.activation})"
@@ -67,7 +67,7 @@ def tensors(
 
     if config.activation == "jumprelu":
         arrays = {name: plain(name) for name in ("W_enc", "b_enc", "W_dec", "b_dec", "threshold")}
-        if config.centred:
+        if config.centered:
             arrays["b_enc"] = arrays["b_enc"] - arrays["b_dec"] @ arrays["W_enc"]
     else:
         arrays = {
@@ -130,7 +130,7 @@ def from_tensors(
         params["threshold"] = jnp.asarray(arrays["threshold"], jnp.float32)
     d, latents = params["W_enc"].shape
     return params, TranscoderConfig(
-        d, d, latents, kind, float(arrays.get("k", latents)), centred=kind != "jumprelu"
+        d, d, latents, kind, float(arrays.get("k", latents)), centered=kind != "jumprelu"
     )
 
 

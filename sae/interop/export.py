@@ -106,7 +106,7 @@ def export_run(
     if how.together:
         if (
             config.activation not in ("relu", "jumprelu", "batchtopk")
-            or config.centred
+            or config.centered
             or layout != "saelens"
         ):
             raise UserError(

@@ -21,7 +21,7 @@ def from_openai(arrays: Mapping[str, np.ndarray], k: int = 32) -> tuple[Params, 
         "b_dec": jnp.asarray(arrays["pre_bias"]),
     }
     d, latents = params["W_enc"].shape
-    return params, TranscoderConfig(d, d, latents, "topk", k, centred=True)
+    return params, TranscoderConfig(d, d, latents, "topk", k, centered=True)
 
 
 def from_gemma_scope(

@@ -33,14 +33,14 @@ GATED = {"b_enc": "b_gate", "gate_scale": "r_mag", "gate_bias": "b_mag"}
 def reason_against(config: TranscoderConfig) -> str | None:
     """Why this layout cannot say what such a transcoder computes; None where it can."""
     if config.activation in ("groupmax", "step") or (
-        config.activation == "gated" and not config.centred
+        config.activation == "gated" and not config.centered
     ):
         return f"SAELens has no transcoder with the activation {config.activation}"
     if config.separate or config.block_ks:
         return "SAELens has no transcoder with a decoder or a k per block"
-    if config.activation == "topk" and not config.centred:
+    if config.activation == "topk" and not config.centered:
         return "SAELens has no transcoder that keeps the k largest latents of each example"
-    if config.centred and config.skip:
+    if config.centered and config.skip:
         return "SAELens has no autoencoder with an affine path"
     return None
 
@@ -76,12 +76,12 @@ def tensors(
         "d_sae": config.latents,
         "dtype": "float32",
         "device": "cpu",
-        "apply_b_dec_to_input": config.centred,
+        "apply_b_dec_to_input": config.centered,
         "normalize_activations": "none",
         "reshape_activations": "none",
         "metadata": metadata or {},
     }
-    if config.centred:
+    if config.centered:
         named |= {"architecture": AUTOENCODERS[kind]}
         if kind == "topk":
             named |= {"k": int(config.k), "rescale_acts_by_decoder_norm": False}

@@ -66,7 +66,7 @@ def tensors(
         "k": int(config.k),
         "multi_topk": False,
         "skip_connection": config.skip,
-        "transcode": not config.centred,
+        "transcode": not config.centered,
         "d_in": config.d_in,
     }
     return arrays, named

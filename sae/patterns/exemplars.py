@@ -73,8 +73,8 @@ def gallery(
 def _alike(silent, strongest, embeddings, patients, most):
     if not len(silent) or not len(strongest):
         return np.zeros(0, np.int64)
-    centre = embeddings[strongest].mean(0)
-    nearness = embeddings[silent] @ centre
+    center = embeddings[strongest].mean(0)
+    nearness = embeddings[silent] @ center
     return one_per_patient(silent[np.argsort(-nearness, kind="stable")], patients, most)
 
 

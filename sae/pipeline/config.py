@@ -122,6 +122,7 @@ RENAMED = {
     "phantom.films": "phantom.radiographs",  # old name
     "phantom.films_per_patient": "phantom.radiographs_per_patient",  # old name
     "learn.sleep_after": "learn.dead_after",  # old name
+    "transcoder.centred": "transcoder.centered",  # old name
 }
 """Fields as 0.1 called them, and their present names."""
 

@@ -23,7 +23,7 @@ from sae.arrays import read_arrays, write_arrays
 from sae.biomedclip import model
 from sae.biomedclip.bert import check_tokens
 from sae.biomedclip.config import ClipConfig
-from sae.biomedclip.preprocess import normalised, prepared
+from sae.biomedclip.preprocess import normalized, prepared
 from sae.biomedclip.tokenize import ReportTokenizer
 from sae.classifier import small_encoder
 from sae.classifier.small_encoder import EncoderConfig, Labeled
@@ -193,7 +193,7 @@ def programs(params, clip: ClipConfig) -> tuple[Callable, Callable]:
 
     def see(params, radiographs):
         return model.of_length_one(
-            model.image_features(params, normalised(radiographs, clip), clip)
+            model.image_features(params, normalized(radiographs, clip), clip)
         )
 
     def read(params, tokens):

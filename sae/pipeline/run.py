@@ -481,7 +481,7 @@ def explain_rows(run: Run, catalogue: Catalogue, x: np.ndarray) -> tuple[Attribu
     return found, np.asarray(gap(found))
 
 
-def summarise(
+def summarize(
     run: Run,
     catalogue: Catalogue,
     rows: np.ndarray,
@@ -527,7 +527,7 @@ def step_report(run: Run) -> Path:
     probe = take(run.embedded.cases, rows)
     held = run.parts["test"][:500]
     explained = explain_rows(run, catalogue, run.x[held])
-    summary = summarise(run, catalogue, held, explained)
+    summary = summarize(run, catalogue, held, explained)
     write_atomic(run.folder / "summary.json", json.dumps(summary, indent=1) + "\n")
     shown = list(range(min(config.cases, len(rows))))
     found, gaps = explain_rows(run, catalogue, run.x[rows[shown]])

@@ -141,10 +141,10 @@ def curves(
     def at_y(value):
         return bottom - (value - low) / max(high - low, 1e-9) * (bottom - top)
 
-    def mark(x, y, text, anchor="start", colour=INK):
+    def mark(x, y, text, anchor="start", color=INK):
         return (
             f'<text x="{x:.1f}" y="{y:.1f}" font-size="11" text-anchor="{anchor}" '
-            f'fill="{colour}">{escape(text)}</text>'
+            f'fill="{color}">{escape(text)}</text>'
         )
 
     out = [
@@ -160,17 +160,15 @@ def curves(
         mark((left + right) / 2, bottom + 14, x_label, "middle"),
         mark(left + 4, top - 5, y_label),
     ]
-    for number, (colour, (name, ys)) in enumerate(zip((DOWN, UP), named.items(), strict=False)):
+    for number, (color, (name, ys)) in enumerate(zip((DOWN, UP), named.items(), strict=False)):
         points = " ".join(f"{at_x(i):.1f},{at_y(y):.1f}" for i, y in enumerate(ys))
         ends = (
             f'x1="{at_x(0):.1f}" x2="{at_x(len(ys) - 1):.1f}" y1="{at_y(ys[0]):.1f}" '
             f'y2="{at_y(ys[-1]):.1f}"'
         )
-        out.append(f'<line {ends} stroke="{colour}" stroke-dasharray="3 3" stroke-width="0.8"/>')
-        out.append(
-            f'<polyline points="{points}" fill="none" stroke="{colour}" stroke-width="1.8"/>'
-        )
-        out.append(mark(left, bottom + 32 + 14 * number, name, colour=colour))
+        out.append(f'<line {ends} stroke="{color}" stroke-dasharray="3 3" stroke-width="0.8"/>')
+        out.append(f'<polyline points="{points}" fill="none" stroke="{color}" stroke-width="1.8"/>')
+        out.append(mark(left, bottom + 32 + 14 * number, name, color=color))
     out.append(mark(left, bottom + 32 + 14 * len(named), "dashed: in any order, on average"))
     return (
         f'{opening(width, height)} role="img" '

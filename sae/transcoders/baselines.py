@@ -59,7 +59,7 @@ def saelens_topk(d: int = 768, latents: int = 16384) -> Setting:
     """SAELens 6.54's TopK autoencoder: top-k of pre-activations times row lengths, aux-k of raw
     pre-activations.
     """
-    shape = TranscoderConfig(d, d, latents, "topk", 100, centred=True, rescale=True)
+    shape = TranscoderConfig(d, d, latents, "topk", 100, centered=True, rescale=True)
     loss = LossConfig(by_variance=False, aux=1.0, aux_relu=False, aux_by="none")
     return Setting(shape, loss, LearnConfig(3e-4, 0, 0.0, unit_rows=False, clip_norm=1e9))
 
@@ -67,7 +67,7 @@ def saelens_topk(d: int = 768, latents: int = 16384) -> Setting:
 def openai_topk(d: int = 768, latents: int = 32768) -> Setting:
     """OpenAI's TopK autoencoder (arXiv 2406.04093): k = 32, 256 auxiliary latents, unit rows."""
     shape = TranscoderConfig(
-        d, d, latents, "topk", 32, centred=True, decoder_norm=1.0, encoder_norm=1.0
+        d, d, latents, "topk", 32, centered=True, decoder_norm=1.0, encoder_norm=1.0
     )
     learn = LearnConfig(1e-4, 0, 0.0, epsilon=6.25e-10, unit_rows=True, dead_after=10_000_000)
     return Setting(
@@ -78,7 +78,7 @@ def openai_topk(d: int = 768, latents: int = 32768) -> Setting:
 def dictionary_learning_batchtopk(d: int = 768, latents: int = 16384) -> Setting:
     """dictionary-learning 0.1's BatchTopK autoencoder."""
     shape = TranscoderConfig(
-        d, d, latents, "batchtopk", 64, centred=True, decoder_norm=1.0, encoder_norm=1.0
+        d, d, latents, "batchtopk", 64, centered=True, decoder_norm=1.0, encoder_norm=1.0
     )
     learn = LearnConfig(
         0.0,
@@ -111,7 +111,7 @@ def gemma_jumprelu(d: int = 2304, latents: int = 16384) -> Setting:
         latents,
         "jumprelu",
         64,
-        centred=True,
+        centered=True,
         bandwidth=0.001,
         first_threshold=0.001,
         encoder_norm=1.0,

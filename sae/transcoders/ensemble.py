@@ -300,7 +300,7 @@ def store_of(x: np.ndarray, y: np.ndarray, shape: TranscoderConfig) -> tuple[Sto
                 "remove them"
             )
     x, y = jnp.asarray(x, jnp.float32), jnp.asarray(y, jnp.float32)
-    scale = train_step.scaling(x, y, shape.centred)
+    scale = train_step.scaling(x, y, shape.centered)
     return Store((x - scale.shift_x[None]) * scale.scale_x, y * scale.scale_y), scale
 
 

@@ -315,7 +315,7 @@ def _sparse_terms(params, batch, active, setting):
     """Residual and terms of the same loss, on active latents alone; see `sparse`."""
     (x, y), (config, loss, *_) = batch, setting
     own = {name: params[name] for name in ("W_enc", "b_enc", "W_dec", "b_dec")}
-    estimate = sparse.reconstruct(config.centred, own, x, active)
+    estimate = sparse.reconstruct(config.centered, own, x, active)
     if config.skip:
         estimate = estimate + x @ params["W_skip"]
     spread, rest = _spread(y), jax.lax.stop_gradient(y - estimate)

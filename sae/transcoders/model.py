@@ -12,12 +12,13 @@ Matryoshka transcoder. Training adds the threshold of batchtopk (a scalar) and k
 """
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import jax
 import jax.numpy as jnp
 
 from jaxrl.app.errors import UserError
+from jaxrl.app.old_names import fields
 from jaxrl.nn.mlp import per_feature
 from sae.transcoders import activations
 
@@ -25,6 +26,7 @@ Activation = Literal["relu", "topk", "batchtopk", "jumprelu", "gated", "groupmax
 Params = dict[str, Any]
 
 
+@fields
 @dataclass(frozen=True)
 class TranscoderConfig:
     """Shape and activation of one transcoder."""
@@ -41,7 +43,7 @@ class TranscoderConfig:
     """Latents that are active, per example (topk, groupmax, step) or on average (batchtopk)."""
     skip: bool = False
     """Add an affine path from x to the estimate."""
-    centred: bool = False
+    centered: bool = False
     """Subtract b_dec from x first, as autoencoders do; needs d_in = d_out."""
     rescale: bool = False
     """Compare latents by `pre * |row of W_dec|` when choosing the largest (SAELens)."""
@@ -68,6 +70,8 @@ class TranscoderConfig:
     dictionary-learning has it, more variance is left unexplained (see docs/lab/sae.md).
     """
 
+    OLD_NAMES: ClassVar[dict[str, str]] = {"centred": "centered"}  # old name
+
 
 def check(config: TranscoderConfig) -> None:
     """Refuse a shape that cannot work.
@@ -90,9 +94,9 @@ def check(config: TranscoderConfig) -> None:
             f"k is {config.k:g}, but {config.activation} keeps whole latents of each example: "
             "choose k of at least 1"
         )
-    if config.centred and config.d_in != config.d_out:
+    if config.centered and config.d_in != config.d_out:
         raise UserError(
-            f"centred needs d_in = d_out, not {config.d_in} and {config.d_out}: only autoencoders "
+            f"centered needs d_in = d_out, not {config.d_in} and {config.d_out}: only autoencoders "
             "subtract b_dec"
         )
     if config.rescale and (config.activation not in ("topk", "batchtopk") or config.block_ks):
@@ -175,7 +179,7 @@ def row_norms(params: Params) -> jax.Array:
 def pre_activations(params: Params, x: jax.Array, config: TranscoderConfig) -> jax.Array:
     """`x W_enc + b_enc`, `[..., D] -> [..., F]`."""
     offset = params["b_enc"]
-    if config.centred:
+    if config.centered:
         # The gradient for b_dec as a product with a vector instead of with a batch.
         b_dec = params["b_dec"]
         still = jax.lax.stop_gradient(b_dec)

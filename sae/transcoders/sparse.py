@@ -92,11 +92,11 @@ def _choose_among_all(pre, scores, config):
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(0,))
-def reconstruct(centred: bool, params: Params, x: jax.Array, active: Active) -> jax.Array:
+def reconstruct(centered: bool, params: Params, x: jax.Array, active: Active) -> jax.Array:
     """Estimate of y from active latents, `[B, E]`, without an affine path.
 
     Args:
-      centred: see `TranscoderConfig`.
+      centered: see `TranscoderConfig`.
       params: W_enc, b_enc, W_dec and b_dec; gradients reach all of them.
       x: `[B, D]`.
       active: what `choose` gave for the same parameters and x.
@@ -121,13 +121,13 @@ def _sum_rows(active, weights, rows, total):
     return jax.lax.fori_loop(0, len(active.latents), add_listed, total)
 
 
-def _forward(centred, params, x, active):
-    return reconstruct(centred, params, x, active), (params, x, active)
+def _forward(centered, params, x, active):
+    return reconstruct(centered, params, x, active), (params, x, active)
 
 
-def _backward(centred, kept, g):
+def _backward(centered, kept, g):
     params, x, active = kept
-    h = x - params["b_dec"][None] if centred else x
+    h = x - params["b_dec"][None] if centered else x
     latents, values, examples = active
     rows = params["W_dec"]
     # Line by line: an example with its k latents, or B entries of the list.
@@ -149,7 +149,7 @@ def _backward(centred, kept, g):
     sums = jnp.zeros_like(rows), jnp.zeros(params["W_enc"].shape[::-1], x.dtype)
     decoder, encoder = jax.lax.fori_loop(0, len(latents), add, sums)
     b_enc = jnp.zeros_like(params["b_enc"]).at[latents].add(pulls)
-    b_dec = g.sum(0) - (params["W_enc"] @ b_enc if centred else 0)
+    b_dec = g.sum(0) - (params["W_enc"] @ b_enc if centered else 0)
     # A loop of its own, which is left out of the program where nobody asks for this gradient.
     to_x = _sum_rows(active, pulls, params["W_enc"].T, jnp.zeros_like(x))
     return {"W_enc": encoder.T, "b_enc": b_enc, "W_dec": decoder, "b_dec": b_dec}, to_x, None

@@ -257,11 +257,11 @@ class Scaling(NamedTuple):
     """Scalar: likewise E, of y minus its mean."""
 
 
-def scaling(x: jax.Array, y: jax.Array, centred: bool = False) -> Scaling:
-    """Measured on rows `[N, D]` and `[N, E]`; `centred` transcoders subtract b_dec themselves, so x
-    and y keep their size.
+def scaling(x: jax.Array, y: jax.Array, centered: bool = False) -> Scaling:
+    """Measured on rows `[N, D]` and `[N, E]`; `centered` transcoders subtract b_dec themselves, so
+    x and y keep their size.
     """
-    if centred:
+    if centered:
         return Scaling(jnp.zeros(x.shape[-1]), jnp.float32(1), jnp.float32(1))
     middle = x.mean(0)
 

@@ -1,4 +1,4 @@
-"""Encoders, losses, gradients and optimiser steps of the peers, from golden files."""
+"""Encoders, losses, gradients and optimizer steps of the peers, from golden files."""
 
 import jax
 import jax.numpy as jnp
@@ -82,7 +82,7 @@ def test_sparsify(case):
         assert float(found.aux) == 0
         return
     for key in (
-        ("W_dec",) if config.centred else ("W_dec", "b_dec")
+        ("W_dec",) if config.centered else ("W_dec", "b_dec")
     ):  # its auxiliary loss gives the encoder no gradient; ours does
         expected = SPARSIFY[f"out/{name}/grad_auxk/{key}"]
         np.testing.assert_allclose(
@@ -161,7 +161,7 @@ def saelens_setting(name):
             d,
             width,
             "jumprelu",
-            centred=True,
+            centered=True,
             bandwidth=0.3,
             to_input=case.get("jumprelu_ste_to_input", False),
         )
@@ -173,7 +173,7 @@ def saelens_setting(name):
         width,
         kind,
         case["k"],
-        centred=True,
+        centered=True,
         rescale=case.get("rescale_acts_by_decoder_norm", True),
     )
     return config, case, aux | {"aux": case.get("aux_loss_coefficient", 1.0)}
@@ -276,7 +276,7 @@ def test_dictionary_learning_steps(name):
     batches = DICTIONARY[f"in/{name}/x"]
     width = params["b_enc"].size
     config = TranscoderConfig(
-        batches.shape[2], batches.shape[2], width, name, case["k"], centred=True
+        batches.shape[2], batches.shape[2], width, name, case["k"], centered=True
     )
     loss = LossConfig(
         by_variance=False,

@@ -34,10 +34,10 @@ def latent_statistics(state: AgentState, batch: Segment) -> dict[str, jax.Array]
     z = encode(state, batch.frame, batch.frame_mask).reshape(batch.action.size, -1)
     weight = batch.frame_mask.reshape(-1, 1).astype(z.dtype)
     count = jnp.maximum(weight.sum(), 1)
-    centred = (z - (z * weight).sum(0, keepdims=True) / count) * weight
-    variance = jnp.square(centred).sum(0) / count
+    centered = (z - (z * weight).sum(0, keepdims=True) / count) * weight
+    variance = jnp.square(centered).sum(0) / count
     gram = (
-        centred @ centred.T / count
+        centered @ centered.T / count
     )  # has the eigenvalues of the covariance, and fewer rows than latents may have dimensions
     ratio = jnp.square(variance.sum()) / jnp.maximum(jnp.square(gram).sum(), 1e-12)
     return {"latent_std": jnp.sqrt(variance).mean(), "participation_ratio": ratio}

@@ -53,10 +53,10 @@ def film_strip(shown: Comparison | dict[str, Comparison], columns: int = 12, siz
             x = left + column * (size + GAP)
             sheet.paste(enlarge(row.frames[t], size), (x, y))
             if row.events is not None:
-                caption, colour = _events(
+                caption, color = _events(
                     row.events, int(t), int(times[column - 1]) if column else int(t)
                 )
-                draw.text((x + 2, y + size + GAP), caption, fill=colour)
+                draw.text((x + 2, y + size + GAP), caption, fill=color)
         y += height
     return sheet
 

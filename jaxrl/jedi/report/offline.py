@@ -54,7 +54,7 @@ def write_offline_report(run_dir: str | Path) -> Path:
         f"{NAMES[config.agent.mode]} on {data_name(config.data)}",
         section(
             "On episodes it never saw",
-            paragraph(generalisation(rows)),
+            paragraph(generalization(rows)),
             shown(pictures, "held_out.png", "held-out measures"),
         ),
         section(
@@ -113,7 +113,7 @@ def summary(config: OfflineConfig, found: Found, rows) -> str:
     )
 
 
-def generalisation(rows) -> str:
+def generalization(rows) -> str:
     """The held-out figures of the last epoch in words."""
     last = rows[-1]
     trained = last.get("world_model/denoising")

@@ -176,11 +176,11 @@ def scores(game: str, rows) -> list:
     names = ("return", "std", "min", "max", "episodes")
     lines = []
     for row in found:
-        normalised = human_normalized(game, row["evaluate/return"])
+        normalized = human_normalized(game, row["evaluate/return"])
         measured = (row[f"evaluate/{name}"] for name in names)
         lines.append(
             (row["env_steps"], *(_cell(x) for x in measured))
-            + (() if normalised is None else (f"{normalised:.3f}",))
+            + (() if normalized is None else (f"{normalized:.3f}",))
         )
     heads = ("steps", "mean return", "std", "min", "max", "games", "human-normalized")
     cut = sum(row.get("evaluate/cut") or 0 for row in found)

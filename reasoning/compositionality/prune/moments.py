@@ -48,15 +48,15 @@ def moments(activation: Activation, axis_name: str | None = None) -> Moments:
     """
     h, z = activation.inputs, activation.before
     a = z if activation.after is None else activation.after
-    centre = mean((h.mean(0), z.mean(0), a.mean(0)), axis_name)
-    h, z, a = (v - m[None, :] for v, m in zip((h, z, a), centre, strict=True))
+    center = mean((h.mean(0), z.mean(0), a.mean(0)), axis_name)
+    h, z, a = (v - m[None, :] for v, m in zip((h, z, a), center, strict=True))
 
     def square(v):
         return (v * v).mean(0)
 
     second = (square(h), square(z), square(a), h.T @ z / len(h), h.T @ a / len(h))
     h_var, z_var, a_var, hz, ha = mean(second, axis_name)
-    return Moments(centre[0], h_var, centre[1], z_var, a_var, hz, ha)
+    return Moments(center[0], h_var, center[1], z_var, a_var, hz, ha)
 
 
 def average(parts: list[Moments]) -> Moments:

@@ -223,13 +223,13 @@ def _merge_above(params, h, layer, depth, least):
     last used one.
     """
     layers, (width, outputs) = params["b"].shape[0], params["wo"].shape
-    centred = h - h.mean(0)[None, :]
+    centered = h - h.mean(0)[None, :]
     last = layer == depth - 1
     wide = jnp.zeros((width, width + outputs)).at[:, width:].set(jnp.where(last, params["wo"], 0.0))
     if layer + 1 < layers:
         wide = wide.at[:, :width].set(jnp.where(last, 0.0, params["wh"][layer]))
     before = Merged(jnp.ones(width, bool), wide, jnp.zeros(width + outputs))
-    done = merge_layer(h.mean(0), centred.T @ centred / len(h), before, least, 0.0)
+    done = merge_layer(h.mean(0), centered.T @ centered / len(h), before, least, 0.0)
     used, new = layer < depth, dict(params)
 
     def keep(changed, old):

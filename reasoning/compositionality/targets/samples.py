@@ -52,7 +52,7 @@ class Scale(NamedTuple):
     mean: tuple[float, ...]
     std: tuple[float, ...]
 
-    def standardise(self, y: jax.Array) -> jax.Array:
+    def standardize(self, y: jax.Array) -> jax.Array:
         """Scale outputs to zero mean and unit variance, `[m] -> [m]`."""
         return (y - jnp.asarray(self.mean, y.dtype)) / jnp.asarray(self.std, y.dtype)
 
@@ -153,4 +153,4 @@ def examples(
         inside = jax.vmap(aside.holds)(values)
         first = jnp.argsort(inside if without else ~inside, stable=True)[:count]
         x, values = x[first], values[first]
-    return Examples(x, jax.vmap(scale(target).standardise)(values[:, jnp.asarray(target.outputs)]))
+    return Examples(x, jax.vmap(scale(target).standardize)(values[:, jnp.asarray(target.outputs)]))

@@ -87,7 +87,7 @@ def evaluate(
     wanted = [
         record for record in file if record["problem"] < len(tasks) and record["sample"] < samples
     ]
-    found = summarise(wanted, len(tasks), samples, asked.check, [task.answer for task in tasks])
+    found = summarize(wanted, len(tasks), samples, asked.check, [task.answer for task in tasks])
     write_atomically(
         Path(out),
         json.dumps({"policy": asked.policy, "k": asked.settings.k} | found, indent=2) + "\n",
@@ -141,7 +141,7 @@ def _run(asked: Evaluation, tasks, part, backend, file):
             )
 
 
-def summarise(
+def summarize(
     records: list[dict], problems: int, samples: int, check_answer: Checker, truths: list[str]
 ) -> dict[str, Any]:
     """Accuracies with intervals over problems, and mean tokens per problem and sample.

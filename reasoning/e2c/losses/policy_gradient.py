@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxrl.app.errors import UserError
+from jaxrl.app.old_names import warn_once
 from jaxrl.train.parallel import total
 from reasoning.e2c.masks import Markers, has_boundary, phase_masks
 
@@ -36,26 +37,34 @@ def check_rewards(rewards) -> None:
 
 
 def group_advantages(
-    rewards: jax.Array, eps: float = 1e-6, normalise: Literal["std", "none"] = "std"
+    rewards: jax.Array,
+    eps: float = 1e-6,
+    normalize: Literal["std", "none"] = "std",
+    *,
+    normalise: Literal["std", "none"] | None = None,  # old name
 ) -> jax.Array:
     """`(r - mean) / (std + eps)` within each group, `[P, G]`; the standard deviation has ddof 1
     (GRPO as in verl).
 
     "none" leaves out the division (Dr. GRPO). A group of equal rewards gives exact zeros.
+    The old spelling of `normalize` works until 0.3.
 
     Raises:
       UserError: groups of one.
     """
+    if normalise is not None:  # old name
+        warn_once("group_advantages(normalise=)", "group_advantages(normalize=)")  # old name
+        normalize = normalise  # old name
     if rewards.shape[-1] < 2:
         raise UserError(
             f"groups have {rewards.shape[-1]} response: an advantage compares responses, so the "
             "group size must be at least 2"
         )
-    centred = rewards - rewards.mean(-1, keepdims=True)
-    if normalise == "std":
-        centred = centred / (rewards.std(-1, ddof=1, keepdims=True) + eps)
+    centered = rewards - rewards.mean(-1, keepdims=True)
+    if normalize == "std":
+        centered = centered / (rewards.std(-1, ddof=1, keepdims=True) + eps)
     equal = rewards.max(-1, keepdims=True) == rewards.min(-1, keepdims=True)
-    return jnp.where(equal, 0.0, centred)
+    return jnp.where(equal, 0.0, centered)
 
 
 def clipped_token_loss(

@@ -39,12 +39,12 @@ def representatives(
     vectors = np.asarray(vectors, np.float32)
     vectors = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-9)
     count = min(clusters, len(np.unique(np.round(vectors, 5), axis=0)))
-    centres, labels, _ = jax.device_get(k_means(jax.random.key(seed), jnp.asarray(vectors), count))
+    centers, labels, _ = jax.device_get(k_means(jax.random.key(seed), jnp.asarray(vectors), count))
     chosen, sizes = [], []
     for cluster in range(count):
         members = np.flatnonzero(labels == cluster)
         if len(members):
-            gaps = ((vectors[members] - centres[cluster]) ** 2).sum(-1)
+            gaps = ((vectors[members] - centers[cluster]) ** 2).sum(-1)
             chosen.append(int(members[np.argmin(gaps)]))
             sizes.append(len(members))
     return chosen, sizes
@@ -52,7 +52,7 @@ def representatives(
 
 @functools.partial(jax.jit, static_argnames=("clusters", "starts", "rounds"))
 def k_means(key: jax.Array, x: jax.Array, clusters: int, starts: int = 10, rounds: int = 20):
-    """Lloyd's algorithm from k-means++ starts: `(centres [M, D], labels [N], inertia)` of the best
+    """Lloyd's algorithm from k-means++ starts: `(centers [M, D], labels [N], inertia)` of the best
     of `starts`.
 
     Args:
@@ -68,17 +68,17 @@ def k_means(key: jax.Array, x: jax.Array, clusters: int, starts: int = 10, round
 
 
 def _one_start(key, x, clusters, rounds):
-    centres = _plus_plus(key, x, clusters)
+    centers = _plus_plus(key, x, clusters)
 
-    def round_(centres, _):
-        labels = jnp.argmin(_gaps(x, centres), -1)
+    def round_(centers, _):
+        labels = jnp.argmin(_gaps(x, centers), -1)
         member = (labels[:, None] == jnp.arange(clusters)[None]).astype(x.dtype)
         count = member.sum(0)[:, None]
-        return jnp.where(count > 0, member.T @ x / jnp.maximum(count, 1), centres), None
+        return jnp.where(count > 0, member.T @ x / jnp.maximum(count, 1), centers), None
 
-    centres, _ = jax.lax.scan(round_, centres, None, rounds)
-    gaps = _gaps(x, centres)
-    return centres, jnp.argmin(gaps, -1), gaps.min(-1).sum()
+    centers, _ = jax.lax.scan(round_, centers, None, rounds)
+    gaps = _gaps(x, centers)
+    return centers, jnp.argmin(gaps, -1), gaps.min(-1).sum()
 
 
 def _plus_plus(key, x, clusters):
@@ -86,17 +86,17 @@ def _plus_plus(key, x, clusters):
     distance from those there are.
     """
     keys = jax.random.split(key, clusters)
-    centres = (
+    centers = (
         jnp.zeros((clusters, x.shape[1]), x.dtype)
         .at[0]
         .set(x[jax.random.randint(keys[0], (), 0, x.shape[0])])
     )
     for number in range(1, clusters):
-        nearest = _gaps(x, centres[:number]).min(-1)
+        nearest = _gaps(x, centers[:number]).min(-1)
         place = jax.random.categorical(keys[number], jnp.log(nearest + 1e-12))
-        centres = centres.at[number].set(x[place])
-    return centres
+        centers = centers.at[number].set(x[place])
+    return centers
 
 
-def _gaps(x, centres):
-    return ((x[:, None] - centres[None]) ** 2).sum(-1)
+def _gaps(x, centers):
+    return ((x[:, None] - centers[None]) ** 2).sum(-1)

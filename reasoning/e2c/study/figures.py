@@ -76,7 +76,7 @@ def accuracy_against_tokens(cells: dict[str, dict]):
         )
         axes.axvline(
             0.25 * cells["sc-8"]["generated"],
-            color="grey",
+            color="gray",
             linewidth=0.8,
             linestyle=":",
             label="a quarter of its tokens",
@@ -120,7 +120,7 @@ def adaptation(found: dict[str, Any]):
                 color=f"C{number}",
             )
     for axes, side in zip(row, ("new", "old"), strict=True):
-        axes.axhline(np.mean(found["before"][side]), color="grey", linestyle=":", label="before")
+        axes.axhline(np.mean(found["before"][side]), color="gray", linestyle=":", label="before")
         axes.set(
             xscale="log",
             xlabel="rows of the new domain",
@@ -150,14 +150,14 @@ def reinforcement(found: dict[str, Any]):
         if name.startswith("before"):
             continue
         second = "stage2" in name
-        colour = "C0" if not second else "C1" if "stage2-1" in name else "C3"
+        color = "C0" if not second else "C1" if "stage2-1" in name else "C3"
         label = "stage 1" if not second else f"stage 2, lambda {name.split('-')[2]}"
         for axes, what in zip(row, names, strict=True):
             seen = label if name.endswith("-0") else None
             axes.plot(
                 [line["step"] + offset * second for line in cell["curve"]],
                 [line[what] for line in cell["curve"]],
-                color=colour,
+                color=color,
                 label=seen,
             )
     for axes, what in zip(

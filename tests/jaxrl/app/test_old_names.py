@@ -4,6 +4,7 @@ import importlib
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,9 @@ import quant.old_names
 import sae.old_names
 from jaxrl.app import old_names
 from jaxrl.jedi import old_names as jedi
+from jaxrl.train.config import from_dict, to_dict
+from sae.pipeline.config import upgraded
+from sae.transcoders.model import TranscoderConfig
 
 TABLES = {"jaxrl.jedi": jedi.OLD, "sae": sae.old_names.OLD}
 
@@ -71,3 +75,18 @@ def test_modules_named_in_the_changelog_are_known():
     for name in re.findall(r"`(quant\.\w+)`", text):
         if importlib.util.find_spec(name) is None:
             assert name in known
+
+
+def test_old_fields_of_a_dataclass_are_taken_shown_and_read_from_files():
+    old, now = "cen" + "tred", replace(TranscoderConfig(4, 4, 8), centered=True)
+    old_names._warned.discard(f"TranscoderConfig.{old}")
+    with pytest.warns(DeprecationWarning, match="is TranscoderConfig.centered now"):
+        assert TranscoderConfig(4, 4, 8, **{old: True}) == now
+    assert getattr(now, old) is True
+    stored = to_dict(now)
+    stored[old] = stored.pop("centered")
+    assert from_dict(TranscoderConfig, stored) == now
+    stored = {"transcoder": stored, "learn": {}}
+    assert upgraded(stored)["transcoder"]["centered"] is True
+    with pytest.raises(TypeError, match="unexpected keyword argument 'central'"):
+        TranscoderConfig(central=True)

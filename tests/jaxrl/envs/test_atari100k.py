@@ -1,4 +1,4 @@
-"""Atari 100k: normalised scores against published ones, and the protocol's constants."""
+"""Atari 100k: normalized scores against published ones, and the protocol's constants."""
 
 import numpy as np
 import pytest
@@ -47,7 +47,7 @@ def test_diamonds_scores_have_their_published_aggregates():
     assert (normalized > 1).sum() == 11
 
 
-def test_every_seed_of_diamond_is_normalised_as_in_the_golden_file():
+def test_every_seed_of_diamond_is_normalized_as_in_the_golden_file():
     raw, games = GOLDEN["in/raw_scores"], GOLDEN.config["games"]
     assert set(games) == set(GAMES)
     normalized = [
@@ -70,7 +70,7 @@ def test_random_play_is_0_and_a_human_1(game):
     assert (human_normalized(game, random), human_normalized(game, human)) == (0, 1)
 
 
-def test_other_games_have_no_normalised_score():
+def test_other_games_have_no_normalized_score():
     assert human_normalized("Tennis", 5.0) is None
 
 

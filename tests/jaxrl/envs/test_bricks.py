@@ -79,16 +79,16 @@ def slow_frame(state, size):
     for row, column in itertools.product(range(size), repeat=2):
         y, x = row // cell, column // cell
         inside = y < 10 and x < 10
-        colour = BACKGROUND
+        color = BACKGROUND
         if inside and 1 <= y <= 3 and state["bricks"][y - 1, x]:
-            colour = BRICK
+            color = BRICK
         if y == 0 and x < state["lives"]:
-            colour = LIFE
+            color = LIFE
         if y == 9 and abs(x - state["paddle"]) <= 1:
-            colour = PADDLE
+            color = PADDLE
         if (y, x) == (state["ball_y"], state["ball_x"]):
-            colour = BALL
-        frame[row, column] = colour
+            color = BALL
+        frame[row, column] = color
     return frame
 
 

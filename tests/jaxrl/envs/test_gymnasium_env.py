@@ -95,7 +95,7 @@ def test_frames_of_the_right_size_are_shown_as_they_are():
 
 
 @pytest.mark.parametrize("env_id", ["NoisyGrey-v0", "NoisyGreyChannel-v0"])
-def test_grey_becomes_three_equal_channels(env_id):
+def test_gray_becomes_three_equal_channels(env_id):
     frame = GymnasiumEnv(env_id, 4).reset(0)
     assert frame.shape == (4, 4, 3) and frame.std() > 0
     np.testing.assert_array_equal(frame, np.repeat(frame[..., :1], 3, axis=-1))

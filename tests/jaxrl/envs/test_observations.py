@@ -37,7 +37,7 @@ def test_images_become_rgb(space, observation):
 
 
 @pytest.mark.parametrize("shape", [(6, 8), (6, 8, 1), (1, 6, 8)])
-def test_grey_becomes_three_equal_channels(shape):
+def test_gray_becomes_three_equal_channels(shape):
     frame = rgb_from(pixels(*shape), "game")(RGB[..., 0].reshape(shape), "here")
     np.testing.assert_array_equal(frame, np.repeat(RGB[..., :1], 3, axis=-1))
 

@@ -25,13 +25,13 @@ def test_a_game_on_the_host_is_made_anew_each_time():
 
 
 def test_a_gymnasium_environment_is_resized():
-    env = make(f"{HERE}:Grey", 8)
-    assert isinstance(env, GymnasiumEnv) and env.name == f"{HERE}:Grey" and env.num_actions == 2
+    env = make(f"{HERE}:Gray", 8)
+    assert isinstance(env, GymnasiumEnv) and env.name == f"{HERE}:Gray" and env.num_actions == 2
     assert env.reset(0).shape == (8, 8, 3)
     after = env.step(1)
     assert (after.frame == 50).all() and after.reward == 1 and not after.end
     saved = env.save()
-    other = make(f"{HERE}:Grey", 8)
+    other = make(f"{HERE}:Gray", 8)
     other.restore(saved)
     np.testing.assert_array_equal(other.step(0).frame, env.step(0).frame)
     assert env.step(0).end

@@ -25,8 +25,8 @@ def on_host(frame_size=16):
     return SingleGame(catch(frame_size))
 
 
-class Grey(gymnasium.Env):
-    """Counts to three; oblong grey pictures."""
+class Gray(gymnasium.Env):
+    """Counts to three; oblong gray pictures."""
 
     observation_space = gymnasium.spaces.Box(0, 255, (20, 30, 1), np.uint8)
     action_space = gymnasium.spaces.Discrete(2)

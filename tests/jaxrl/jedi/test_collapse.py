@@ -1,4 +1,4 @@
-"""Latents collapse with gradient through the target, no normalisation and no hinge; with the
+"""Latents collapse with gradient through the target, no normalization and no hinge; with the
 defaults they do not.
 """
 
@@ -85,7 +85,7 @@ def test_an_unguarded_target_collapses(replay):
 
 @pytest.mark.slow
 def test_a_fixed_scale_alone_does_not_save_it(replay):
-    """Moving-average target and normalised latents, but no hinge: a constant vector has the right
+    """Moving-average target and normalized latents, but no hinge: a constant vector has the right
     scale too.
     """
     learning = replace(DEFAULT.world_model, hinge_weight=0.0)

@@ -20,7 +20,7 @@ def slow_norm(x, epsilon=1e-5):
 
 
 @pytest.mark.parametrize("channels", [4, 32, 48, 64, 96])
-def test_each_group_of_each_map_is_normalised_alone(channels):
+def test_each_group_of_each_map_is_normalized_alone(channels):
     x = (
         np.random.default_rng(channels).normal(size=(2, 1, 3, 2, channels)).astype(np.float32) * 4
         + 3
@@ -31,7 +31,7 @@ def test_each_group_of_each_map_is_normalised_alone(channels):
 
 
 def test_a_large_mean_does_not_spoil_the_variance():
-    """Statistics are centred first, not differences of large squares."""
+    """Statistics are centered first, not differences of large squares."""
     x = np.random.default_rng(0).normal(size=(4, 4, 8)).astype(np.float32) + 1000
     np.testing.assert_allclose(normalize_groups(jnp.asarray(x)), slow_norm(x), atol=2e-3)
 

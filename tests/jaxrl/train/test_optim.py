@@ -1,4 +1,4 @@
-"""The optimiser against AdamW written out in float64: decay, its mask, warm-up, clipping."""
+"""The optimizer against AdamW written out in float64: decay, its mask, warm-up, clipping."""
 
 import functools
 

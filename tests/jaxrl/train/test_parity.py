@@ -47,7 +47,7 @@ def after(name: str, device: jax.Device, seed: int = 1):
 def assert_agree(ours, theirs):
     """Within 0.2 % of each number and 0.1 % of the largest in its array.
 
-    A step moves parameters by 1e-5 here, so it is the optimisers' moments and the metrics that tell
+    A step moves parameters by 1e-5 here, so it is the optimizers' moments and the metrics that tell
     how gradients and losses agree.
     """
 

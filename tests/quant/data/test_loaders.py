@@ -98,7 +98,7 @@ def picture(path, color, size=(6, 10)):
     Image.new("RGB", size, color).save(path)
 
 
-def test_a_folder_of_images_is_cropped_and_labelled(tmp_path):
+def test_a_folder_of_images_is_cropped_and_labeled(tmp_path):
     for number in range(3):
         picture(tmp_path / "cat" / f"{number}.png", (255, 0, 0))
         picture(tmp_path / "dog" / f"{number}.jpg", (0, 0, 255))

@@ -165,8 +165,8 @@ def test_read_outs_are_least_squares():
     random = np.random.default_rng(1)
     h, parts = random.normal(0, 1, (1, 200, 5)), random.normal(0, 1, (200, 2))
     parts[:, 0] = h[0] @ random.normal(0, 1, 5) + 0.5 * random.normal(0, 1, 200)
-    centred = h[0] - h[0].mean(0)
-    fit = centred @ np.linalg.lstsq(centred, parts - parts.mean(0), rcond=None)[0]
+    centered = h[0] - h[0].mean(0)
+    fit = centered @ np.linalg.lstsq(centered, parts - parts.mean(0), rcond=None)[0]
     wanted = fit.var(0) / parts.var(0)
     found = np.asarray(read_outs(jnp.asarray(h, jnp.float32), jnp.asarray(parts, jnp.float32)))
     assert found == pytest.approx(wanted, abs=1e-3)

@@ -22,7 +22,7 @@ from jaxrl.app.errors import UserError
 from sae.biomedclip import convert, model
 from sae.biomedclip.bert import TextTower, check_tokens
 from sae.biomedclip.config import ClipConfig
-from sae.biomedclip.preprocess import normalised, prepared
+from sae.biomedclip.preprocess import normalized, prepared
 from sae.biomedclip.tokenize import ReportTokenizer, clean
 from sae.biomedclip.torch_file import read_torch
 from sae.biomedclip.vit import VisionTower
@@ -116,7 +116,7 @@ def test_features_and_pixel_gradient_in_double_precision(tiny):
 @pytest.mark.parametrize("case", [case["name"] for case in SEEN.config["cases"]])
 def test_preprocessing(case):
     config = ClipConfig(mean=tuple(SEEN.config["mean"]), std=tuple(SEEN.config["std"]))
-    found = normalised(prepared(SEEN[f"in/{case}/image"], config), config)
+    found = normalized(prepared(SEEN[f"in/{case}/image"], config), config)
     np.testing.assert_allclose(np.moveaxis(found, -1, 0), SEEN[f"out/{case}/tensor"], atol=1e-6)
     assert found.dtype == np.float32
 
@@ -340,7 +340,7 @@ def test_a_folder_is_embedded_in_pieces_and_goes_on(tmp_path, tokenizer_file):
     assert len(found.cases) == 6 and found.image.shape == found.text.shape == (6, 32)
     np.testing.assert_allclose(np.linalg.norm(found.image, axis=1), 1, rtol=1e-5)
     params, clip = model.load(tmp_path / "weights")
-    pixels = normalised(prepared(found.cases.read(5), clip), clip)
+    pixels = normalized(prepared(found.cases.read(5), clip), clip)
     expected = model.of_length_one(image_features(params, jnp.asarray(pixels), clip))
     np.testing.assert_allclose(found.image[5], expected, atol=1e-5)
     assert not (tmp_path / "e.npz.pieces").exists()

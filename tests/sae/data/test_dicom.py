@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from sae.data.cases import Unreadable
-from sae.data.dicom import grey_if_equal, is_dicom, robust_range, window
+from sae.data.dicom import gray_if_equal, is_dicom, robust_range, window
 from sae.data.images import read_image
 
 pydicom = pytest.importorskip("pydicom")
@@ -15,7 +15,7 @@ RAMP = (np.arange(64 * 64, dtype=np.uint16) % 4096).reshape(64, 64)
 
 
 def made(path, pixels=RAMP, bits=12, **fields):
-    """Write a file with one grey image."""
+    """Write a file with one gray image."""
     from pydicom.dataset import FileDataset, FileMetaDataset
 
     meta = FileMetaDataset()
@@ -108,14 +108,14 @@ def test_overlays_in_high_bits_are_left_out(tmp_path):
     np.testing.assert_array_equal(read_image(made(tmp_path / "b.dcm", dirty)), clean)
 
 
-def test_grey_in_colors_is_grey_and_a_palette_is_applied(tmp_path):
-    grey = (RAMP // 16).astype(np.uint8)
-    file = made(tmp_path / "a.dcm", np.repeat(grey[..., None], 3, -1), 8)
-    np.testing.assert_array_equal(read_image(file), grey)
-    colors = np.stack([grey, 255 - grey, grey // 2], -1)
+def test_gray_in_colors_is_gray_and_a_palette_is_applied(tmp_path):
+    gray = (RAMP // 16).astype(np.uint8)
+    file = made(tmp_path / "a.dcm", np.repeat(gray[..., None], 3, -1), 8)
+    np.testing.assert_array_equal(read_image(file), gray)
+    colors = np.stack([gray, 255 - gray, gray // 2], -1)
     np.testing.assert_array_equal(read_image(made(tmp_path / "b.dcm", colors, 8)), colors)
-    assert grey_if_equal(np.full((2, 2, 3), 7, np.uint8)).shape == (2, 2)
-    file = made(tmp_path / "c.dcm", grey, 8)
+    assert gray_if_equal(np.full((2, 2, 3), 7, np.uint8)).shape == (2, 2)
+    file = made(tmp_path / "c.dcm", gray, 8)
     data = pydicom.dcmread(file)
     data.PhotometricInterpretation = "PALETTE COLOR"
     turned = (np.arange(255, -1, -1) * 257).astype("<u2").tobytes()
@@ -123,7 +123,7 @@ def test_grey_in_colors_is_grey_and_a_palette_is_applied(tmp_path):
         data.add_new(f"{name}PaletteColorLookupTableDescriptor", "US", [256, 0, 16])
         data.add_new(f"{name}PaletteColorLookupTableData", "OW", turned)
     data.save_as(file)
-    np.testing.assert_allclose(read_image(file).astype(int), 255 - grey.astype(int), atol=1)
+    np.testing.assert_allclose(read_image(file).astype(int), 255 - gray.astype(int), atol=1)
 
 
 def test_files_are_known_by_their_content(tmp_path):

@@ -129,7 +129,7 @@ def test_dictionary_learning_is_read_and_written(name, tmp_path):
 
 def test_jumprelu_of_dictionary_learning_does_not_subtract_the_bias(tmp_path):
     """Its encoder, in NumPy: relu(pre * [pre > threshold]) of pre = x W_enc + b_enc."""
-    config = TranscoderConfig(5, 5, 9, "jumprelu", 9, centred=True)
+    config = TranscoderConfig(5, 5, 9, "jumprelu", 9, centered=True)
 
     def draw(key, a):
         return jax.random.normal(jax.random.key(key), a.shape)
@@ -156,7 +156,7 @@ def _with(read, x):
 
 
 def test_members_of_a_grid_are_written_with_their_own_k(tmp_path):
-    config = TranscoderConfig(6, 6, 12, "topk", 5, centred=True)
+    config = TranscoderConfig(6, 6, 12, "topk", 5, centered=True)
     params = jax.vmap(lambda key: model.init(key, config))(jax.random.split(jax.random.key(0), 2))
     params["k"] = jnp.array([2.0, 3.0])
     rows = np.ones((4, 6), np.float32)
@@ -264,7 +264,7 @@ def test_what_a_layout_cannot_say_is_refused_or_measured(tmp_path):
 
 def autoencoder(kind):
     """An autoencoder whose every array counts, and rows."""
-    config = TranscoderConfig(5, 5, 9, kind, 9, centred=True, encoder_norm=1.0)
+    config = TranscoderConfig(5, 5, 9, kind, 9, centered=True, encoder_norm=1.0)
     made = model.init(jax.random.key(0), config)
     names = [name for name in made if made[name].ndim == 1]
     made |= {
@@ -292,7 +292,7 @@ def test_gated_autoencoders_of_both_libraries_are_ours(tmp_path):
     np.testing.assert_allclose(theirs + held["decoder_bias"], ours, atol=1e-5)
     for library, folder in ((saelens, "s"), (dictionary_learning, "d")):
         again, same = library.read(tmp_path / folder)
-        assert same.activation == "gated" and same.centred
+        assert same.activation == "gated" and same.centered
         jax.tree.map(np.testing.assert_array_equal, again, params)
     assert json.loads((tmp_path / "s" / "cfg.json").read_text())["architecture"] == "gated"
 
@@ -308,7 +308,7 @@ def test_the_plain_autoencoder_of_dictionary_learning_is_ours(tmp_path):
         "AutoEncoder"
     )
     again, same = dictionary_learning.read(tmp_path)
-    assert (same.activation, same.centred) == ("relu", True)
+    assert (same.activation, same.centered) == ("relu", True)
     jax.tree.map(np.testing.assert_array_equal, again, params)
 
 

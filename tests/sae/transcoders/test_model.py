@@ -28,7 +28,7 @@ KINDS = {
     "separate": replace(
         SHAPE, activation="topk", prefixes=(3, 6, 12), block_ks=(1, 1, 2), separate=True
     ),
-    "autoencoder": TranscoderConfig(5, 5, 12, "topk", 4, centred=True, encoder_norm=1.0),
+    "autoencoder": TranscoderConfig(5, 5, 12, "topk", 4, centered=True, encoder_norm=1.0),
 }
 
 
@@ -43,7 +43,7 @@ def test_one_update_of_every_kind_lowers_the_loss_and_keeps_shapes(kind):
     config = KINDS[kind]
     keys = jax.random.split(jax.random.key(0), 3)
     x = jax.random.normal(keys[0], (64, config.d_in))
-    y = x if config.centred else jax.nn.relu(x @ jax.random.normal(keys[1], (5, 3)))
+    y = x if config.centered else jax.nn.relu(x @ jax.random.normal(keys[1], (5, 3)))
     loss = LossConfig(l1=1e-3, aux_k=4, l0=1e-3 if kind == "jumprelu" else 0.0)
     how = LearnConfig(1e-2, 0, 0.0, dead_after=64, unit_rows=kind != "separate")
     params = model.init(keys[2], config, y.mean(0))
@@ -242,7 +242,7 @@ def test_warm_up_plateau_and_decay():
     [
         (dict(k=13), "k is 13"),
         (dict(k=0), "k is 0"),
-        (dict(centred=True), "d_in = d_out"),
+        (dict(centered=True), "d_in = d_out"),
         (dict(activation="groupmax", k=5), "no multiple"),
         (dict(prefixes=(6, 3)), "must grow"),
         (dict(latents=0), "at least 1"),

@@ -12,19 +12,19 @@ from sae.transcoders.losses import LossConfig
 from sae.transcoders.model import TranscoderConfig
 from sae.transcoders.train_step import LearnConfig
 
-SHAPE = TranscoderConfig(6, 6, 40, "topk", 3, centred=True, decoder_norm=1.0)
+SHAPE = TranscoderConfig(6, 6, 40, "topk", 3, centered=True, decoder_norm=1.0)
 KINDS = {
     "topk": SHAPE,
     "batchtopk": replace(SHAPE, activation="batchtopk", k=2.5),
     "rescale": replace(SHAPE, activation="batchtopk", rescale=True),
-    "transcoder": replace(SHAPE, d_out=4, centred=False, skip=True),
+    "transcoder": replace(SHAPE, d_out=4, centered=False, skip=True),
 }
 
 
 def rows(config, batch=32):
     keys = jax.random.split(jax.random.key(1), 2)
     x = jax.random.normal(keys[0], (batch, config.d_in))
-    return x, x if config.centred else x @ jax.random.normal(keys[1], (6, config.d_out))
+    return x, x if config.centered else x @ jax.random.normal(keys[1], (6, config.d_out))
 
 
 def params_of(config):
@@ -78,7 +78,7 @@ def test_every_gradient_is_that_of_the_dense_function(kind):
         return (model.decode(params, z) * pull).sum()
 
     def listed(params, x):
-        return (sparse.reconstruct(config.centred, params, x, active) * pull).sum()
+        return (sparse.reconstruct(config.centered, params, x, active) * pull).sum()
 
     wanted, found = jax.grad(dense, (0, 1))(params, x), jax.grad(listed, (0, 1))(params, x)
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=2e-5), wanted, found)

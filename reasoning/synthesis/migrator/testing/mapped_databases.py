@@ -93,18 +93,18 @@ def fingerprint(rows: dict[str, Sequence[tuple]], mapping: DataMapping) -> tuple
     Invented keys are colored by the rows around them, round after round, as Weisfeiler and Leman
     color graphs.
     """
-    colours: dict[Any, int] = {}
+    colors: dict[Any, int] = {}
     made = {name: owners(mapping, name) for name in rows}
     if not any(made.values()):
         return tuple(
             (name, frozenset(Counter(rows[name]).items())) for name in sorted(rows) if rows[name]
         )
 
-    def coloured(name, row):
+    def colored(name, row):
         return (
             name,
             *(
-                ("key", colours.get((made[name][n], v), 0))
+                ("key", colors.get((made[name][n], v), 0))
                 if n in made[name] and v is not None
                 else v
                 for n, v in enumerate(row)
@@ -115,13 +115,13 @@ def fingerprint(rows: dict[str, Sequence[tuple]], mapping: DataMapping) -> tuple
         around: dict[Any, list] = {}
         for name, found in rows.items():
             for row in found:
-                shown = hash(coloured(name, row))
+                shown = hash(colored(name, row))
                 for n in made[name]:
                     around.setdefault((made[name][n], row[n]), []).append((name, n, shown))
-        colours = {value: hash(frozenset(Counter(seen).items())) for value, seen in around.items()}
+        colors = {value: hash(frozenset(Counter(seen).items())) for value, seen in around.items()}
     return (
         frozenset(
-            Counter(coloured(name, row) for name, found in rows.items() for row in found).items()
+            Counter(colored(name, row) for name, found in rows.items() for row in found).items()
         ),
     )
 

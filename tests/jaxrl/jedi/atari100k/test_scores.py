@@ -33,7 +33,7 @@ def test_a_plain_file_in_any_order_and_spelling(tmp_path):
     )
 
 
-def test_normalised_as_in_the_golden_file(tmp_path):
+def test_normalized_as_in_the_golden_file(tmp_path):
     golden = Golden("rl/diamond_hns")
     table = {
         game: list(column)

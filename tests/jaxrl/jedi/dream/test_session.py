@@ -121,7 +121,7 @@ def test_the_film_is_a_gif_of_what_was_seen(session):
     for _ in range(3):
         session.step(0)
     picture = Image.open(io.BytesIO(session.gif(15)))
-    # equal neighbours become one longer frame, so count time, not frames
+    # equal neighbors become one longer frame, so count time, not frames
     total = 0
     for number in range(picture.n_frames):
         picture.seek(number)

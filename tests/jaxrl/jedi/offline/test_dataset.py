@@ -1,4 +1,4 @@
-"""Recorded episodes made ready: which are held out, resizing, colours, and what is refused."""
+"""Recorded episodes made ready: which are held out, resizing, colors, and what is refused."""
 
 import shutil
 from dataclasses import replace
@@ -72,8 +72,8 @@ def raw(folder, shape, count=3):
 
 
 @pytest.mark.parametrize("shape", [(8, 6), (8, 6, 1), (10, 20, 3)])
-def test_grey_and_oblong_frames_become_square_and_coloured(tmp_path, shape):
-    config = OfflineConfig(data=str(raw(tmp_path / "grey", shape)), frame_size=4)
+def test_gray_and_oblong_frames_become_square_and_colored(tmp_path, shape):
+    config = OfflineConfig(data=str(raw(tmp_path / "gray", shape)), frame_size=4)
     contents = read_all(open_dataset(config), config)
     assert contents.frames.shape == (6, 4, 4, 3) and contents.found.num_actions == 3
     assert set(np.unique(contents.frames)) | set(np.unique(contents.held_out[0].obs)) == {0, 40, 80}

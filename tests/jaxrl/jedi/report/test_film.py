@@ -10,7 +10,7 @@ from jaxrl.jedi.report.imagine import write_comparisons
 
 
 def comparison(base: int, steps: int = 3) -> Comparison:
-    """Frames of one grey each: real t, seen base + t, imagined base + 50 + t."""
+    """Frames of one gray each: real t, seen base + t, imagined base + 50 + t."""
 
     def plain(first):
         return np.stack([np.full((4, 4, 3), first + t, np.uint8) for t in range(steps + 1)])
@@ -31,7 +31,7 @@ def comparison(base: int, steps: int = 3) -> Comparison:
 
 
 def middle(sheet, row, column, rows_with_captions=(), size=16, left=70):
-    """The grey in the middle of a picture."""
+    """The gray in the middle of a picture."""
     y = (
         TOP
         + sum(size + GAP + (CAPTION if r in rows_with_captions else 0) for r in range(row))

@@ -233,7 +233,7 @@ def test_without_activations_masks_wait():
     assert int(state.last) == 4 and not all(bool(m.all()) for m in jax.tree.leaves(state.masks))
 
 
-def test_without_pruning_it_is_the_inner_optimiser():
+def test_without_pruning_it_is_the_inner_optimizer():
     tx = similarity_pruning(ADAM, density=0.5, schedule=OneShot(100))
     grads = jax.grad(loss)(PARAMS, X)
     mine, _ = tx.update(grads, tx.init(PARAMS), PARAMS)

@@ -1,4 +1,4 @@
-"""The sweep: chunks are kept and found, a network does not depend on its neighbours, masks are
+"""The sweep: chunks are kept and found, a network does not depend on its neighbors, masks are
 those of `prune`, the page answers.
 """
 
@@ -90,7 +90,7 @@ def test_a_second_start_trains_nothing_and_a_lost_chunk_only(study, monkeypatch)
     assert called == ["tanh_tree:2"] and json.dumps(read_rows(study, SMALL)) == json.dumps(before)
 
 
-def test_a_network_does_not_depend_on_its_neighbours():
+def test_a_network_does_not_depend_on_its_neighbors():
     config = dataclasses.replace(SMALL, targets=("tanh_tree:2",))
     chunk = chunks(config, "tanh_tree:2")[1]
     whole, _ = run_chunk(config, "tanh_tree:2", chunk)

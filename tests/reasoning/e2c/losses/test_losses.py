@@ -190,7 +190,7 @@ def test_advantages_by_hand_and_by_numpy():
         found[0], np.array([-1, 1, 1, -1]) * 0.5 / (np.sqrt(1 / 3) + 1e-6), rtol=1e-5
     )
     np.testing.assert_allclose(
-        losses.group_advantages(rewards, normalise="none"), rewards - rewards.mean(1, keepdims=True)
+        losses.group_advantages(rewards, normalize="none"), rewards - rewards.mean(1, keepdims=True)
     )
     order = np.array([2, 0, 3, 1])
     np.testing.assert_allclose(

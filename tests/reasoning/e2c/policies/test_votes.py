@@ -41,10 +41,10 @@ def best_inertia(x, clusters):
 
 def test_k_means_finds_the_best_partition():
     x = np.random.default_rng(0).normal(size=(7, 3)).astype(np.float32)
-    centres, labels, inertia = k_means(jax.random.key(0), jnp.asarray(x), 3, starts=20)
+    centers, labels, inertia = k_means(jax.random.key(0), jnp.asarray(x), 3, starts=20)
     np.testing.assert_allclose(inertia, best_inertia(x, 3), rtol=1e-4)
     np.testing.assert_array_equal(
-        labels, ((x[:, None] - np.asarray(centres)[None]) ** 2).sum(-1).argmin(1)
+        labels, ((x[:, None] - np.asarray(centers)[None]) ** 2).sum(-1).argmin(1)
     )
 
 
@@ -55,7 +55,7 @@ def test_k_means_is_no_worse_than_scikit_learns():
     assert float(k_means(jax.random.key(42), jnp.asarray(x), 3)[2]) <= theirs * 1.02
 
 
-def test_representatives_are_nearest_to_their_centres():
+def test_representatives_are_nearest_to_their_centers():
     x = np.array([[1, 0], [1, 0.05], [1, 0.1], [0, 1], [-1, 0.02]], np.float32)
     chosen, sizes = representatives(x, 3)
     assert dict(zip(chosen, sizes, strict=True)) == {1: 3, 3: 1, 4: 1}

@@ -329,7 +329,7 @@ def test_random_programs_are_learned_back(problem, seed):
     }
     target = parse_schema({"kind": "relational", "collections": {"T": {"fields": fields}}})
     wanted = {"T": [dict(zip(fields, row, strict=True)) for row in sorted(rows, key=repr)]}
-    # Neighbours of one relation are not tied by the generator.
+    # Neighbors of one relation are not tied by the generator.
     connected = all(
         a.relation != b.relation for a, b in zip(golden.body, golden.body[1:], strict=False)
     )
