@@ -29,6 +29,7 @@ from reasoning.synthesis.migrator.output.dry_run import dry_run_sql
 from reasoning.synthesis.migrator.output.exports import dynamite_json
 from reasoning.synthesis.migrator.output.report import page
 from reasoning.synthesis.migrator.sql.unparse import show_function, show_program
+from tests.reasoning.synthesis.migrator.engines import both, in_postgres, in_sqlite
 from tests.reasoning.synthesis.migrator.merges import (
     COMPOSITE,
     INTERNAL,
@@ -40,7 +41,6 @@ from tests.reasoning.synthesis.migrator.merges import (
     SINGLE,
     VEHICLES,
 )
-from tests.reasoning.synthesis.migrator.test_applications import both, in_postgres, in_sqlite
 
 QUICK = ("comments", "children", "internal", "staff")
 
