@@ -5,6 +5,7 @@ their keys have a place in the new table's key, and most of their columns have a
 constants are those that the new schema allows (CHECK, ENUM), else words of the old tables' names.
 """
 
+import functools
 import itertools
 import re
 from collections.abc import Iterator, Sequence
@@ -14,7 +15,7 @@ from typing import Any
 from reasoning.synthesis.errors import UserError, need
 from reasoning.synthesis.migrator.correspondence.problem import same_tables
 from reasoning.synthesis.migrator.correspondence.similarity import similarity, singular
-from reasoning.synthesis.migrator.sql.ddl_statements import creates_table, statements_of
+from reasoning.synthesis.migrator.sql.ddl_statements import Written, creates_table, statements_of
 from reasoning.synthesis.migrator.sql.ddl_text import constant_of
 from reasoning.synthesis.migrator.sql.tables import Edge, Place, Table, Tables
 
@@ -232,10 +233,16 @@ def namesakes(source: Tables, old: str, target: Tables, name: str, without: str)
     return found
 
 
+@functools.lru_cache(maxsize=4)
+def _written(ddl: str, dialect: str) -> list[Written]:
+    """The statements of a schema, only to be read: every column asks for them."""
+    return statements_of(ddl, dialect)
+
+
 def allowed_values(target: Tables, table: str, column: str) -> tuple[Any, ...]:
     """The values that CHECK, ENUM or the type BOOLEAN allows; empty: any."""
     exp = need("sqlglot").exp
-    written = statements_of(target.ddl, target.dialect)
+    written = _written(target.ddl, target.dialect)
     tree = next(one.tree for one in written if creates_table(one) and one.table == table)
     part = next(
         p for p in tree.this.expressions if isinstance(p, exp.ColumnDef) and p.name == column
