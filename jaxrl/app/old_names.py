@@ -70,6 +70,26 @@ def fields(cls: type[C]) -> type[C]:
     return cls
 
 
+class _Package(ModuleType):
+    """A package whose public names stay what they are when an old module of the same name is
+    imported: the import system would put that module in place of a function.
+    """
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if not (isinstance(value, ModuleType) and name in vars(self).get("_kept", ())):
+            super().__setattr__(name, value)
+
+
+def _keep(parent: ModuleType, name: str) -> None:
+    """Keep a public name of a package, if it is no module."""
+    if name in getattr(parent, "__all__", ()):
+        value = getattr(parent, name)
+        if not isinstance(value, ModuleType):
+            setattr(parent, name, value)
+            parent.__dict__.setdefault("_kept", set()).add(name)
+            parent.__class__ = _Package
+
+
 class _Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
     """Imports of old paths: `import quant.vq`, `from quant.vq import VQConfig`."""
 
@@ -86,6 +106,9 @@ class _Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         # The import system hands out what sys.modules holds after this: the module itself, so that
         # classes are the same under both names.
         sys.modules[module.__name__] = importlib.import_module(_moved[module.__name__])
+        parent, _, name = module.__name__.rpartition(".")
+        if parent in sys.modules:
+            _keep(sys.modules[parent], name)
 
 
 def modules(names: Mapping[str, str]) -> None:

@@ -90,3 +90,15 @@ def test_old_fields_of_a_dataclass_are_taken_shown_and_read_from_files():
     assert upgraded(stored)["transcoder"]["centered"] is True
     with pytest.raises(TypeError, match="unexpected keyword argument 'central'"):
         TranscoderConfig(central=True)
+
+
+def test_an_old_module_leaves_the_function_of_its_name_alone():
+    code = (
+        "import warnings; warnings.simplefilter('ignore')\n"
+        "import importlib\n"
+        "old = importlib.import_module('reasoning.synthesis.migrator.refactor')\n"
+        "from reasoning.synthesis import migrator\n"
+        "from reasoning.synthesis.migrator import refactor, synthesize\n"
+        "assert old is synthesize and migrator.refactor is refactor is synthesize.refactor\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
