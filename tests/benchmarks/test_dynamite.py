@@ -52,9 +52,9 @@ def test_migrations_are_measured(tmp_path):
 
 
 def test_claims_take_the_worst():
-    line = {"runs": 7, "agree_after_questions": 7, "seconds": {"median": 0.5, "max": 3.0}}
+    line = {"runs": 7, "agree_after_questions": 7, "processor_seconds": {"median": 0.5, "max": 3.0}}
     moved = [
-        {"kind": kind, "source_rows": rows, "rows_per_second": rate}
+        {"kind": kind, "source_rows": rows, "rows_per_processor_second": rate}
         for kind, rows, rate in (
             ("flat", 100_000, 1.0),
             ("flat", 1_000_000, 2e6),
@@ -63,7 +63,7 @@ def test_claims_take_the_worst():
         )
     ]
     found = claims(
-        [line, line | {"agree_after_questions": 6, "seconds": {"median": 2.5, "max": 40.0}}],
+        [line, line | {"agree_after_questions": 6, "processor_seconds": {"median": 2.5, "max": 40.0}}],
         moved,
         7,
     )

@@ -277,7 +277,7 @@ def report_failure(session: Session, phase: Phase, number: int) -> None:
         draw_for(phase, session.agent.spec, index, key_draw, session.config.replay.age_weights)
     )
     name = f"failure-epoch{counters.epoch}-{phase.name}-{number}"
-    arrays = {k: np.asarray(v) for k, v in vars(batch).items()}
+    arrays = {k: np.asarray(v) for k, v in vars(batch).items() if v is not None}
     if hosts.is_first():
         write_npz(folder / f"{name}.npz", arrays, compress=True)
     good = session.checkpoints.steps()

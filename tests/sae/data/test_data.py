@@ -286,7 +286,7 @@ def test_a_folder_with_a_table(tmp_path):
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [
-        ("path,patient,Edema\na.png,p,1\nb.png", "row 3 .* names no patient"),
+        ("path,patient,Edema\na.png,p,1\nb.png,,", "row 3 .* names no patient"),
         ("path,patient,Edema\n,p,1", "row 2 .* names no path"),
         ("path,patient,Edema,split\na.png,p,1,holdout", "says 'holdout' somewhere"),
         (
