@@ -63,7 +63,10 @@ def test_claims_take_the_worst():
         )
     ]
     found = claims(
-        [line, line | {"agree_after_questions": 6, "processor_seconds": {"median": 2.5, "max": 40.0}}],
+        [
+            line,
+            line | {"agree_after_questions": 6, "processor_seconds": {"median": 2.5, "max": 40.0}},
+        ],
         moved,
         7,
     )
