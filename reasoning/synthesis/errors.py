@@ -5,6 +5,7 @@
 import contextlib
 import errno
 import importlib
+from collections.abc import Sequence
 from pathlib import Path
 
 from jaxrl.app.errors import UserError
@@ -57,13 +58,28 @@ def write_whole(path: str | Path, text: str):
     """Write a small file whole or not at all, under another name first. Raises UserError if the
     place cannot be written.
     """
-    path = Path(path)
-    if path.is_dir() or not path.name:
-        raise UserError(f"{path} is a folder: give the path of a file")
-    partial = path.with_name(path.name + ".partial")
-    with writing(path):
-        try:
-            partial.write_text(text, encoding="utf-8")
-            partial.replace(path)
-        finally:
-            partial.unlink(missing_ok=True)
+    write_all([(path, text)])
+
+
+def write_all(texts: Sequence[tuple[str | Path, str]]):
+    """Write small files, all of them or none: under other names first.
+
+    Raises:
+      UserError: a place cannot be written; all files are as they were.
+    """
+    places = [(Path(path), text) for path, text in texts]
+    for path, _ in places:
+        if path.is_dir() or not path.name:
+            raise UserError(f"{path} is a folder: give the path of a file")
+    partials = [path.with_name(path.name + ".partial") for path, _ in places]
+    try:
+        for (path, text), partial in zip(places, partials, strict=True):
+            with writing(path):
+                partial.write_text(text, encoding="utf-8")
+        for (path, _), partial in zip(places, partials, strict=True):
+            with writing(path):
+                partial.replace(path)
+    finally:
+        for partial in partials:
+            with contextlib.suppress(OSError):
+                partial.unlink(missing_ok=True)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from reasoning.synthesis.errors import UserError, need, write_whole
+from reasoning.synthesis.errors import UserError, need, write_all, write_whole
 from reasoning.synthesis.migrator.correspondence.mapping import DataMapping
 from reasoning.synthesis.migrator.correspondence.problem import same_tables
 from reasoning.synthesis.migrator.equivalence.bounded_test import Comparison
@@ -203,8 +203,7 @@ def synthesize(command: Synthesize) -> int:
     )
     texts += [(command.report, page(found, counts))] if command.report else []
     check_files(texts, found)
-    for path, text in texts:  # all texts are made before the first is written
-        write_whole(path, text)
+    write_all(texts)  # all texts are made before the first is written
     print(summary(found))
     if counts:
         print(in_columns(counts))
