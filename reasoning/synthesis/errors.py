@@ -65,7 +65,7 @@ def write_all(texts: Sequence[tuple[str | Path, str]]):
     """Write small files, all of them or none: under other names first.
 
     Raises:
-      UserError: a place cannot be written; all files are as they were.
+      UserError: a place cannot be written; then nothing is, but where a rename fails after others.
     """
     places = [(Path(path), text) for path, text in texts]
     for path, _ in places:

@@ -2,7 +2,7 @@
 add values that are not there yet. Rows that nothing refers to any more stay: they are vocabulary.
 """
 
-from dataclasses import fields, is_dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from reasoning.synthesis.migrator.correspondence.mapping import (
@@ -20,7 +20,6 @@ from reasoning.synthesis.migrator.sql.program import (
     And,
     Cmp,
     Col,
-    Compound,
     Conflict,
     Delete,
     Expr,
@@ -42,6 +41,7 @@ from reasoning.synthesis.migrator.sql.program import (
 from reasoning.synthesis.migrator.sql.tables import Tables
 from reasoning.synthesis.migrator.sql.visitors import (
     change,
+    change_queries,
     columns,
     conjunction,
     conjuncts,
@@ -73,7 +73,7 @@ class Rewriter:
         return Unrewritable(f"{self.name}: {what} a lookup table now holds")
 
     def statement(self, one: Statement) -> list[Statement]:
-        one = self.inner(one)
+        one = change_queries(one, self.select)
         if isinstance(one, Insert):
             return self.insert(one)
         if isinstance(one, Update):
@@ -83,19 +83,6 @@ class Rewriter:
         if isinstance(one, Fill) and any((one.table, c) in self.all for c in one.columns):
             raise self.refused("INSERT ... SELECT of values that")
         return [one]
-
-    def inner(self, tree: Any) -> Any:
-        """The tree with all its queries rewritten, the innermost first."""
-        if isinstance(tree, tuple):
-            return tuple(self.inner(part) for part in tree)
-        if not is_dataclass(tree):
-            return tree
-        places = [out.value for out in tree.outs] if isinstance(tree, Compound) else []
-        tree = replace(tree, **{f.name: self.inner(getattr(tree, f.name)) for f in fields(tree)})
-        if isinstance(tree, Compound):  # its order names outputs of the first part
-            order = tuple((tree.outs[places.index(v)].value, word) for v, word in tree.order)
-            return replace(tree, order=order)
-        return self.select(tree) if isinstance(tree, Select) else tree
 
     def select(self, tree: Select) -> Select:
         """A query that joins the lookup tables of the columns that it names."""

@@ -3,8 +3,7 @@ deleted has the constant of its old table, and what is inserted gets it.
 """
 
 from collections.abc import Callable
-from dataclasses import fields, is_dataclass, replace
-from typing import Any
+from dataclasses import replace
 
 from reasoning.synthesis.migrator.merging.find import Merged
 from reasoning.synthesis.migrator.sketch.target import Unrewritable
@@ -12,7 +11,6 @@ from reasoning.synthesis.migrator.sql.program import (
     And,
     Cmp,
     Col,
-    Compound,
     Conflict,
     Delete,
     Fill,
@@ -27,7 +25,7 @@ from reasoning.synthesis.migrator.sql.program import (
     Update,
 )
 from reasoning.synthesis.migrator.sql.tables import Tables
-from reasoning.synthesis.migrator.sql.visitors import change, conjunction, conjuncts
+from reasoning.synthesis.migrator.sql.visitors import change, change_queries, conjunction, conjuncts
 
 
 class Merger:
@@ -49,7 +47,7 @@ class Merger:
         return function if made == function.statements else replace(function, statements=made)
 
     def statement(self, one: Statement) -> Statement:
-        one = self.inner(one)
+        one = change_queries(one, self.select)
         held = self.held.get(getattr(one, "table", ""))
         if held is None:
             return one
@@ -80,19 +78,6 @@ class Merger:
         assert isinstance(one, Delete)
         where = _also(change(one.where, renamed), held.table, held.column, value)
         return replace(one, table=held.table, where=where, returning=returning)
-
-    def inner(self, tree: Any) -> Any:
-        """The tree with all its queries rewritten, the innermost first."""
-        if isinstance(tree, tuple):
-            return tuple(self.inner(part) for part in tree)
-        if not is_dataclass(tree):
-            return tree
-        places = [out.value for out in tree.outs] if isinstance(tree, Compound) else []
-        tree = replace(tree, **{f.name: self.inner(getattr(tree, f.name)) for f in fields(tree)})
-        if isinstance(tree, Compound):  # its order names outputs of the first part
-            order = tuple((tree.outs[places.index(v)].value, word) for v, word in tree.order)
-            return replace(tree, order=order)
-        return self.select(tree) if isinstance(tree, Select) else tree
 
     def select(self, tree: Select) -> Select:
         """A query in which each old table is the merged one with its constant."""

@@ -7,6 +7,7 @@ from typing import Any
 from reasoning.synthesis.migrator.sql.program import (
     And,
     Col,
+    Compound,
     Delete,
     Fill,
     Fresh,
@@ -72,6 +73,21 @@ def change(tree: Any, rule: Callable[[Any], Any]) -> Any:
             tree, **{field.name: change(getattr(tree, field.name), rule) for field in fields(tree)}
         )
     return tree
+
+
+def change_queries(tree: Any, rule: Callable[[Select], Select]) -> Any:
+    """The tree with all its queries rewritten by a rule, the innermost first."""
+    if isinstance(tree, tuple):
+        return tuple(change_queries(part, rule) for part in tree)
+    if not is_dataclass(tree):
+        return tree
+    places = [out.value for out in tree.outs] if isinstance(tree, Compound) else []
+    parts = {f.name: change_queries(getattr(tree, f.name), rule) for f in fields(tree)}
+    tree = replace(tree, **parts)
+    if isinstance(tree, Compound):  # its order names outputs of the first part
+        order = tuple((tree.outs[places.index(v)].value, word) for v, word in tree.order)
+        return replace(tree, order=order)
+    return rule(tree) if isinstance(tree, Select) else tree
 
 
 def conjuncts(pred: Pred) -> tuple[Pred, ...]:
