@@ -7,6 +7,7 @@ import json
 import re
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -14,6 +15,7 @@ from typing import Literal
 from reasoning.synthesis.errors import UserError, need, write_all, write_whole
 from reasoning.synthesis.migrator.correspondence.mapping import DataMapping
 from reasoning.synthesis.migrator.correspondence.problem import same_tables
+from reasoning.synthesis.migrator.correspondence.undecided import Undecided
 from reasoning.synthesis.migrator.equivalence.bounded_test import Comparison
 from reasoning.synthesis.migrator.equivalence.initial_states import related
 from reasoning.synthesis.migrator.equivalence.strength import remarks
@@ -23,18 +25,19 @@ from reasoning.synthesis.migrator.merging.rules import apart_of, held_references
 from reasoning.synthesis.migrator.output.counterexample_sql import scenario_script
 from reasoning.synthesis.migrator.output.data_migration import migration_sql
 from reasoning.synthesis.migrator.output.downgrade import downgrade_of
-from reasoning.synthesis.migrator.output.dry_run import dry_run, dry_run_sql, in_columns
+from reasoning.synthesis.migrator.output.dry_run import dry_run, dry_run_sql, in_columns, values_of
 from reasoning.synthesis.migrator.output.explain import explain
 from reasoning.synthesis.migrator.output.exports import alembic_file, dynamite_json
 from reasoning.synthesis.migrator.result import NoProgram, Options, OutOfTime, Refactoring
 from reasoning.synthesis.migrator.sketch.order import late_functions
 from reasoning.synthesis.migrator.sql.parameters import named
-from reasoning.synthesis.migrator.sql.parse import parse_program
+from reasoning.synthesis.migrator.sql.parse import UNREAD, parse_program
 from reasoning.synthesis.migrator.sql.program import Program
 from reasoning.synthesis.migrator.sql.tables import Tables, read_tables, read_text
 from reasoning.synthesis.migrator.sql.unparse import show_function, show_program
 from reasoning.synthesis.migrator.synthesize import refactor
 from reasoning.synthesis.migrator.testing.actions import other_references, without_new_actions
+from reasoning.synthesis.migrator.testing.aligned_keys import aligned_programs
 
 FOUND, DIFFERENT, WRONG, IMPOSSIBLE, SPENT = 0, 1, 2, 3, 4
 """Exit codes: done, programs differ, bad input, no equivalent program, out of time."""
@@ -68,6 +71,10 @@ class Explain(Inputs):
     """Seed of the test databases and of the choice between ties."""
     constant: tuple[str, ...] = ()
     """Constants of old tables that become one, as old_table=value; else their names decide."""
+    rename: tuple[str, ...] = ()
+    """Places of old columns that names do not show, each table.column=new_table.new_column."""
+    drop: tuple[str, ...] = ()
+    """Old columns to be dropped though the program writes them, each table.column."""
     renumber: bool = False
     """Let the data script give other keys where merged tables share some; whoever knows a key from
     outside the database must learn the new one.
@@ -91,7 +98,7 @@ class Synthesize(Explain):
     keep_by_hand: bool = False
     """Done anyway without --strict; for older command lines."""
     allow_untested: bool = False
-    """Accept functions that failed on every try, named in what is printed."""
+    """Accept functions that failed, or changed nothing, on every try; they are named."""
     report: Path | None = None
     """Write an HTML page: every function before and after, the correspondence, what was checked."""
     data: Path | None = None
@@ -127,7 +134,7 @@ class Check(Inputs):
     verify: Verify = "auto"
     """Z3, for all arguments."""
     allow_untested: bool = False
-    """Accept functions that failed on every try."""
+    """Accept functions that failed, or changed nothing, on every try."""
     script: Path | None = None
     """Write the failing scenario there, too."""
 
@@ -150,8 +157,13 @@ def synthesize(command: Synthesize) -> int:
         keep_by_hand=not command.strict,
         constants=command.constant,
         renumber=command.renumber,
+        renames=command.rename,
+        drops=command.drop,
     )
-    found = _found(command, options, tell)
+    try:
+        found = _found(command, options, tell)
+    except Undecided as problem:
+        raise UserError(_counted(command, problem)) from problem
     if isinstance(found, NoProgram):
         print(f"no equivalent program: {found.reason}", file=sys.stderr)
         return IMPOSSIBLE
@@ -168,11 +180,9 @@ def synthesize(command: Synthesize) -> int:
                 file=sys.stderr,
             )
         return SPENT
-    if found.never and not command.allow_untested:
-        raise UserError(
-            f"{found.never[0]} failed on every try, so nothing was seen of it: add a function that "
-            "inserts what it needs, or accept it with --allow-untested; nothing was written"
-        )
+    if not command.allow_untested:
+        idle = [name for name in found.idle if name in found.rewritten]
+        _refuse_unseen(found.never, idle, "; nothing was written")
     texts = [(command.out, program_text(found))]
     texts += [(command.data, migration_sql(found.mapping, command.dialect))] if command.data else []
     texts += (
@@ -210,6 +220,30 @@ def synthesize(command: Synthesize) -> int:
     return FOUND
 
 
+def _counted(command: Synthesize, problem: Undecided) -> str:
+    """The reason, with the number of values that would be lost if a database is given."""
+    if command.database is None:
+        return f"{problem} (--database counts its values)"
+    count = values_of(problem.column, command.dialect, command.database)
+    return f"{problem} ({count} rows have a value there)"
+
+
+def _refuse_unseen(never: Sequence[str], idle: Sequence[str], also: str) -> None:
+    """Refuse a claim on updates of which nothing was seen.
+
+    Raises:
+      UserError: one failed on every try, or changed nothing though it is another one now.
+    """
+    for names, what in ((never, "failed"), (idle, "changed nothing")):
+        if names:
+            raise UserError(
+                f"not verified: {', '.join(names)} {what} on every try, so nothing was seen of "
+                f"{'it' if len(names) == 1 else 'them'}: add a function that inserts the rows that "
+                f"{'it needs' if len(names) == 1 else 'they need'}, or accept with "
+                f"--allow-untested{also}"
+            )
+
+
 def _way_back(found: Refactoring) -> tuple[DataMapping | None, str]:
     """The mapping back, or why there is none."""
     try:
@@ -225,8 +259,10 @@ def check_files(texts: list[tuple[Path, str]], found: Refactoring) -> None:
       UserError: a text does not parse; nothing was written.
     """
     sqlglot = need("sqlglot")
-    for path, text in texts:
-        if path.suffix == ".sql" and path.name and not text.startswith("-- Not finished"):
+    unread = [f.name for f in found.new.functions if UNREAD in f.outside]
+    for number, (path, text) in enumerate(texts):
+        # Blocks of the old program that are no SQL stay as they are.
+        if path.suffix == ".sql" and not (number == 0 and unread):
             _parsed(path, text, found.new.dialect)
         if path.suffix == ".json":
             json.loads(text)
@@ -353,14 +389,12 @@ def run_check(command: Check) -> int:
         old_tables = apart_of(old_tables, new_tables, merges)
         new_tables = held_references(new_tables, merges)
         notes = (*notes, *left_out(merges, old_tables))
-    checked = Comparison(old, old_tables, new, new_tables, starts).run(
-        command.bound, lambda: time.monotonic() - started < command.budget
-    )
-    if checked.never and not checked.failure and not command.allow_untested:
-        raise UserError(
-            f"{checked.never[0]} failed on every try in both programs, so nothing was seen of it: "
-            "add a function that inserts what it needs, or accept it with --allow-untested"
-        )
+    old, new = aligned_programs(old, new, mapping)
+    comparison = Comparison(old, old_tables, new, new_tables, starts)
+    checked = comparison.run(command.bound, lambda: time.monotonic() - started < command.budget)
+    if not checked.failure and not command.allow_untested:
+        idle = [name for name in checked.idle if name in comparison.differing]
+        _refuse_unseen(checked.never, idle, "")
     if checked.failure is not None:
         script = scenario_script(checked.failure, old, old_tables, new, new_tables)
         if command.script:
@@ -394,6 +428,8 @@ def run_explain(command: Explain) -> int:
             verify="off",
             constants=command.constant,
             renumber=command.renumber,
+            renames=command.rename,
+            drops=command.drop,
         ),
         lambda line: None,
     )

@@ -42,6 +42,11 @@ class Options:
     or is given them.
     """
 
+    renames: tuple[str, ...] = ()
+    """Places of old columns, each "table.column=new_table.new_column"."""
+    drops: tuple[str, ...] = ()
+    """Old columns to be dropped, each "table.column"."""
+
 
 @dataclass(frozen=True)
 class Refactoring:

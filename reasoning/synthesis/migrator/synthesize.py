@@ -22,6 +22,7 @@ from reasoning.synthesis.migrator.correspondence.problem import (
 )
 from reasoning.synthesis.migrator.correspondence.required_columns import read_places, twin_columns
 from reasoning.synthesis.migrator.correspondence.search import correspondences, why_none
+from reasoning.synthesis.migrator.correspondence.undecided import Undecided, decided, undecided
 from reasoning.synthesis.migrator.equivalence.bounded_test import Comparison
 from reasoning.synthesis.migrator.equivalence.initial_states import starts_of
 from reasoning.synthesis.migrator.equivalence.z3_check import functions_of, verify_program
@@ -43,8 +44,9 @@ from reasoning.synthesis.migrator.sketch.target import ByHand, Unrewritable, Vie
 from reasoning.synthesis.migrator.sql.given_keys import settled
 from reasoning.synthesis.migrator.sql.parse import parse_program
 from reasoning.synthesis.migrator.sql.program import Function, Program
-from reasoning.synthesis.migrator.sql.tables import Tables, read_tables
+from reasoning.synthesis.migrator.sql.tables import Place, Tables, read_tables
 from reasoning.synthesis.migrator.testing.actions import other_references, without_new_actions
+from reasoning.synthesis.migrator.testing.aligned_keys import aligned_programs
 
 
 class _Clock:
@@ -81,6 +83,8 @@ class _Task:
     """Work so far, counted in."""
     progress: Callable[[str], None]
     """Called with a line at a time."""
+    decided: dict[Place, Place] = field(default_factory=dict)
+    """Places of old columns that the user gives."""
     hands: list[frozenset[str]] = field(default_factory=list)
     """Functions kept by hand under the likeliest mapping; one entry once it is tried."""
 
@@ -142,10 +146,34 @@ def refactor(
         same_tables(source, target),
     )
     effort.phases["parse"] = clock.worked()
-    task = _Task(old, source, target, options, clock, effort, progress)
+    places = decided(options.renames, options.drops, source, target)
+    task = _Task(old, source, target, options, clock, effort, progress, places)
     found = _solved(task)
+    if isinstance(found, Refactoring):
+        found = _none_lost(task, found)
     effort.seconds = clock.spent()
     return found
+
+
+def _none_lost(task: _Task, found: Refactoring) -> Refactoring:
+    """The refactoring in which no column that the program writes is dropped for its name alone.
+
+    Raises:
+      Undecided: one would be, and its place is not the only one.
+    """
+    places, said = undecided(found.mapping, found.correspondence, task.old, task.decided)
+    if not places:
+        return found
+    again = _solved(replace(task, decided={**task.decided, **places}))
+    if not isinstance(again, Refactoring):
+        (place, new) = next(iter(places.items()))
+        raise Undecided(
+            place,
+            f"{'.'.join(place)} is written by the program and would be dropped, while "
+            f"{'.'.join(new)} of the same type would stay empty, and no program was found that "
+            f"renames it: say --drop {'.'.join(place)}",
+        )
+    return replace(again, notes=(*again.notes, *said))
 
 
 def _solved(task: _Task):
@@ -355,7 +383,7 @@ def _search(task: _Task):
                 task.effort,
             )
     twins = twin_columns(task.old)
-    problem = make_problem(task.source, task.target, frozenset(readers), twins)
+    problem = make_problem(task.source, task.target, frozenset(readers), twins, task.decided)
     if reason := why_none(problem, readers):
         return NoProgram(reason, task.effort)
     reason, best, clock = "", (None, ()), task.clock
@@ -570,7 +598,8 @@ def _compared(task: _Task, new: Program, search: _Search):
     """Sequences of calls of both programs, and, if they agree, the solver's claim."""
     options, clock, started = task.options, task.clock, task.clock.worked()
     starts = starts_of(task.old, search.world)
-    comparison = Comparison(task.old, task.source, new, task.target, starts)
+    old, new = aligned_programs(task.old, new, search.world.mapping)
+    comparison = Comparison(old, task.source, new, task.target, starts)
     comparison.without_null(search.differs)
     until = time.process_time() + options.check_seconds
     checked = comparison.run(options.bound, lambda: clock.in_time() and time.process_time() < until)
@@ -580,7 +609,7 @@ def _compared(task: _Task, new: Program, search: _Search):
         return checked, ""
     started = clock.worked()
     mode = (options.verify, options.budget - clock.spent())
-    verified = verify_program(task.old, task.source, new, task.target, mode, search.differs)
+    verified = verify_program(old, task.source, new, task.target, mode, search.differs)
     _time(task.effort, "verify", clock.worked() - started)
     return checked, verified
 

@@ -7,6 +7,7 @@ from typing import Any
 from reasoning.synthesis.migrator.completion.simulate import NOW, Simulation, map_rows
 from reasoning.synthesis.migrator.sql.program import Function
 from reasoning.synthesis.migrator.sql.visitors import reads, writes
+from reasoning.synthesis.migrator.testing.aligned_keys import aligned
 from reasoning.synthesis.migrator.testing.database import (
     Broken,
     Compiled,
@@ -43,6 +44,7 @@ def fail_of(found: Simulation, old: Function, new: Function, nulls: bool = False
       new: the candidate.
       nulls: the calls with NULL among their arguments, instead of those without.
     """
+    old, new = aligned(old, new, found.mapping)
     compiled = compile_function(new, found.mapping.target)
     before = compile_function(old, found.mapping.source)
     empty = {t for s in new.statements for t in reads(s) | writes(s)} - set(found.target.names)
@@ -78,7 +80,8 @@ def _try_update(found, before, compiled, number, given):
     found.target.load(start.target)
     found.source.load(start.source)
     for arguments in calls:
-        mark = (before.function.name, number, tables, *arguments.values())
+        order = tuple(step.by for step in before.steps)
+        mark = (before.function.name, number, tables, order, *arguments.values())
         if mark not in found.expected:
             changes = found.source.changes()
             found.expected[mark] = _attempt(

@@ -16,7 +16,7 @@ from typing import Any
 from reasoning.synthesis.migrator.correspondence.mapping import DataMapping
 from reasoning.synthesis.migrator.sql.parse import placed
 from reasoning.synthesis.migrator.sql.program import Function, Insert, Program
-from reasoning.synthesis.migrator.sql.tables import Tables
+from reasoning.synthesis.migrator.sql.tables import Tables, ordered_by
 from reasoning.synthesis.migrator.sql.unparse import name_of
 from reasoning.synthesis.migrator.testing.actions import changed_actions
 from reasoning.synthesis.migrator.testing.database import (
@@ -181,10 +181,12 @@ def _walk(
         )
     )
     found.source.load({})
+    late: list[str] = []
     try:
         found.source.load(rows)
     except Broken:
         found.source.load({})
+        late = ordered_by(rows, found.source.edges)
     inserting = [c for c in compiled if any(isinstance(s, Insert) for s in c.function.statements)]
     done, steps = 0, min(walk, STEPS + 2)
     for number in range(1, TRIES):
@@ -200,6 +202,24 @@ def _walk(
             done += 1
         except Broken:
             continue
+    for name in late:
+        _refer(found.source, name, rows[name], chance)
+
+
+def _refer(source: Database, name: str, rows: list[tuple], chance: random.Random) -> None:
+    """Put rows into a table that no update fills, with references to rows that are there by now:
+    their keys may be such as no row drawn at random has.
+    """
+    stored = source.tables[name].stored
+    for row in rows:
+        cells = dict(zip(stored, row, strict=True))
+        for edge in source.edges:
+            if edge.table != name or any(cells[column] is None for column in edge.columns):
+                continue
+            columns = ", ".join(map(name_of, edge.to_columns))
+            there = source.base.execute(f"SELECT {columns} FROM {name_of(edge.to)}").fetchall()
+            cells |= dict(zip(edge.columns, chance.choice(there), strict=True)) if there else {}
+        source.add(name, tuple(cells.values()))
 
 
 def pick(

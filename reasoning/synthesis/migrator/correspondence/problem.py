@@ -3,6 +3,7 @@
 Our choice: names, table names and roles give a score of 0 to 100 (`similarity.py`).
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from reasoning.synthesis.migrator.correspondence.similarity import score
@@ -73,6 +74,7 @@ def make_problem(
     target: Tables,
     required: frozenset[Place],
     twins: frozenset[frozenset[Place]] = frozenset(),
+    decided: Mapping[Place, Place] | None = None,
 ) -> Problem:
     """Rank the places of every column of a table that changed.
 
@@ -81,6 +83,7 @@ def make_problem(
       target: the new schema.
       required: source columns that must have a place.
       twins: pairs of source columns that always hold the same value.
+      decided: places that the user gives, NOWHERE for a column to be dropped.
     """
     same = same_tables(source, target)
     places = [
@@ -99,6 +102,10 @@ def make_problem(
     ranked = tuple(
         _rank(source, target, column, places, (column in required, twin_of.get(column, set())))
         for column in columns
+    )
+    ranked = tuple(
+        _as_decided(source, target, (column, ranking), decided or {})
+        for column, ranking in zip(columns, ranked, strict=True)
     )
     return Problem(source, target, columns, ranked, required, same, twins)
 
@@ -145,6 +152,22 @@ def _rank(source, target, column, places, what):
             (WORTH_NOWHERE, NOWHERE)
         ]
     return tuple(sorted(scores, key=lambda one: (-one[0], one[1]))[:MOST_CANDIDATES])
+
+
+def _as_decided(source, target, given, decided):
+    """The ranking of a column with the place that the user gives alone, and without those of others
+    for any other column.
+    """
+    column, ranking = given
+    if column not in decided:
+        taken = set(decided.values()) - {NOWHERE}
+        return tuple(one for one in ranking if one[1] not in taken)
+    place = decided[column]
+    # A merged table's rows are in a table of the old name at first.
+    for one in (place, (column[0], place[1])):
+        if one == NOWHERE or (one[0] in target and one[1] in target[one[0]].types):
+            return ((100, one),)
+    return ranking
 
 
 def reference_of(source, column) -> Place | None:

@@ -1,6 +1,7 @@
 """Related databases that sequences of calls begin in, apart from the empty ones."""
 
 import itertools
+import time
 
 from reasoning.synthesis.migrator.completion.simulate import Simulation, Unrelated, simulation
 from reasoning.synthesis.migrator.correspondence.mapping import DataMapping, Unfilled, mappings
@@ -16,6 +17,11 @@ from reasoning.synthesis.migrator.sql.tables import Tables
 MOST_STARTS = 5
 """Related databases that sequences begin in, apart from the empty ones, where no function fills a
 table.
+"""
+
+LEAST_MAPPINGS, MOST_MAPPINGS, SECONDS = 3, 60, 2.0
+"""Correspondences tried for two given programs: at least, at most, and the seconds after which no
+more are.
 """
 
 
@@ -66,7 +72,10 @@ def related(
         schemas.
     """
     problem = make_problem(source, target, frozenset(read_places(program, source)))
-    for found in itertools.islice(correspondences(problem), 3):
+    started = time.process_time()
+    for number, found in enumerate(itertools.islice(correspondences(problem), MOST_MAPPINGS)):
+        if number >= LEAST_MAPPINGS and time.process_time() - started > SECONDS:
+            break
         try:
             for mapping in mappings(source, target, found):
                 concerned = [

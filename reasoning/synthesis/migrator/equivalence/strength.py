@@ -1,6 +1,7 @@
 """The strength of what is claimed of each function of a refactoring."""
 
 from reasoning.synthesis.migrator.correspondence.mapping import Copy
+from reasoning.synthesis.migrator.correspondence.undecided import hints
 from reasoning.synthesis.migrator.result import Refactoring
 
 HEADER = ("function", "state", "one by one", "sequences of calls", "solver, all arguments", "NULL")
@@ -46,19 +47,12 @@ def _solved(found: Refactoring, name: str, inside: bool) -> str:
 
 def remarks(found: Refactoring) -> list[str]:
     """Sentences that a reader must know before trusting the program."""
-    dropped = [
-        f"{'.'.join(column)} has no place in the new schema: its values are dropped"
-        for column, places in found.correspondence.images.items()
-        if not places
-        and column not in found.correspondence.referred
-        and column[1] in found.source[column[0]].stored
-    ]
     return [
         *_other_moments(found),
         *(f"{name} differs for NULL: {how}" for name, how in found.differs.items()),
         *(f"{name} changed nothing on any try, so nothing was seen of it" for name in found.idle),
         *found.notes,
-        *dropped,
+        *hints(found.mapping, found.correspondence),
         *(
             f"not checked: {which} schema, {note}"
             for which, tables in (("old", found.source), ("new", found.target))

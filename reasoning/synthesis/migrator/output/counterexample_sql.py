@@ -4,7 +4,21 @@ from dataclasses import fields, is_dataclass, replace
 from typing import Any
 
 from reasoning.synthesis.migrator.equivalence.results import Scenario
-from reasoning.synthesis.migrator.sql.program import Fresh, Function, Lit, Param, Program
+from reasoning.synthesis.migrator.sql.given_keys import given_rows
+from reasoning.synthesis.migrator.sql.program import (
+    Col,
+    Expr,
+    Fill,
+    Fresh,
+    Function,
+    Lit,
+    Out,
+    Param,
+    Program,
+    Select,
+    Source,
+    Statement,
+)
 from reasoning.synthesis.migrator.sql.tables import Tables
 from reasoning.synthesis.migrator.sql.unparse import literal, name_of, show_statement
 from reasoning.synthesis.migrator.testing.database import (
@@ -104,4 +118,27 @@ def bound(function: Function, tables: Tables, arguments: dict[str, Any], number:
             )
         return tree
 
-    return replace(function, statements=fill(function.statements), text="")
+    statements = tuple(_numbered(one, kinds, number) for one in function.statements)
+    return replace(function, statements=fill(statements), text="")
+
+
+def _numbered(one: Statement, kinds: dict[int, str], number: int) -> Statement:
+    """An INSERT ... SELECT whose rows have consecutive keys; any other statement as it is."""
+    keys = given_rows(one)
+    if not keys:
+        return one
+    assert isinstance(one, Fill)
+    outs = zip(one.columns, one.select.outs, strict=True)
+    inner = tuple(replace(out, name=column) for column, out in outs if column not in keys)
+    values = tuple(Col("given", out.name) for out in inner)
+    order = ", ".join(f"{{{n}}}" for n in range(len(values)))
+
+    def key(column):
+        first = fresh_value(kinds.get(keys[column].number, "int"), number, keys[column].number)
+        text = f"{first} - 1 + ROW_NUMBER() OVER (ORDER BY {order})"
+        return Out(Expr(text, text, values), column)
+
+    chosen = Source("given", "given", None, replace(one.select, outs=inner))
+    shown = tuple(Out(value, value.name) for value in values)
+    select = Select((*map(key, keys), *shown), (chosen,))
+    return replace(one, columns=(*keys, *(out.name for out in inner)), select=select)

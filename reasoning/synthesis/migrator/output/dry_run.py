@@ -13,7 +13,8 @@ from reasoning.synthesis.migrator.output.data_checks import (
     loss_counts,
 )
 from reasoning.synthesis.migrator.output.migration_plan import plan_of
-from reasoning.synthesis.migrator.sql.unparse import literal
+from reasoning.synthesis.migrator.sql.tables import Place
+from reasoning.synthesis.migrator.sql.unparse import literal, name_of
 
 Line = tuple[str, int, str]
 """A sentence or a table, a number of rows, and the first keys."""
@@ -52,6 +53,18 @@ def dry_run(mapping: DataMapping, dialect: str, place: str) -> list[Line]:
       UserError: it cannot be opened, or is not of the old schema.
     """
     query = dry_run_sql(mapping, dialect).rstrip().rstrip(";")
+    found = _asked(query, dialect, place)
+    return [(str(what), int(n or 0), str(k or "")) for what, n, k in found]
+
+
+def values_of(column: Place, dialect: str, place: str) -> int:
+    """The number of rows with a value in a column of a database. Raises UserError as `dry_run`."""
+    table, name = (name_of(part, dialect) for part in column)
+    return int(_asked(f"SELECT COUNT({name}) FROM {table}", dialect, place)[0][0])
+
+
+def _asked(query: str, dialect: str, place: str) -> list[tuple]:
+    """The rows of a query."""
     try:
         connection = _opened(dialect, place)
     except Exception as error:
@@ -61,7 +74,7 @@ def dry_run(mapping: DataMapping, dialect: str, place: str) -> list[Line]:
     try:
         cursor = connection.cursor()
         cursor.execute(query)
-        return [(str(what), int(n or 0), str(k or "")) for what, n, k in cursor.fetchall()]
+        return cursor.fetchall()
     except UserError:
         raise
     except Exception as error:

@@ -6,10 +6,11 @@ that it is not there.
 """
 
 import itertools
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from reasoning.synthesis.migrator.correspondence.mapping import Copy, Fixed
+from reasoning.synthesis.migrator.correspondence.mapping import Cell, Copy, Fixed, Made
 from reasoning.synthesis.migrator.sketch.actions import acted_before
 from reasoning.synthesis.migrator.sketch.inserts import Run
 from reasoning.synthesis.migrator.sketch.order import Options
@@ -20,16 +21,20 @@ from reasoning.synthesis.migrator.sketch.updates import (
     through_reference,
     update_options,
 )
+from reasoning.synthesis.migrator.sql.given_keys import NUMBERS, ROWS, given_rows
 from reasoning.synthesis.migrator.sql.program import (
     Col,
     Compound,
+    Conflict,
     Delete,
     Drop,
     Fill,
+    Fresh,
     Function,
     InSelect,
     Insert,
     Lookup,
+    Out,
     Select,
     Snapshot,
     Source,
@@ -206,31 +211,81 @@ def _fills(statement: Fill, view: View, reader: str) -> list[Options]:
     table, rules = statement.table, view.mapping.rules
     selects = rewritten(statement.select, view, reader)
     given = dict(zip(statement.columns, range(len(statement.columns)), strict=True))
-    source, found = view.mapping.source[table], []
+    source, target, found = view.mapping.source[table], view.mapping.target, []
+    keys, homes = given_rows(statement), []
     merged = [name for name, rule in rules.items() if table in rule.body and rule.anchor != table]
     if merged or not view.mapping.owned(table):
         raise ByHand(f"{reader}: INSERT ... SELECT into {table}, which is merged now")
     for name in ordered_by(view.mapping.owned(table), view.mapping.target.edges):
-        columns, outs = [], []
+        columns, outs, mine = [], [], {}
         for column, cell in rules[name].cells.items():
             if isinstance(cell, Fixed):
                 continue
+            if cell == Made((name, column), table) and column in target[name].numbered:
+                mine[column] = Out(_key_of_rows(name, statement), column)
+                continue
+            cell = _own(cell, view, table)
             if not isinstance(cell, Copy) or cell.table != table:
                 raise ByHand(f"{reader}: INSERT ... SELECT into {name}, which needs {column}")
+            if cell.column in keys:
+                homes.append((name, column))
+                if column not in target[name].numbered or len(homes) > 1:
+                    where = " and ".join(".".join(home) for home in homes)
+                    raise ByHand(
+                        f"{reader}: INSERT ... SELECT gives each row a key of its own, which "
+                        f"would have to be made for {where}"
+                    )
             if cell.column in given:
                 columns.append(column)
                 outs.append(given[cell.column])
-            elif source.defaults.get(cell.column) != view.mapping.target[name].defaults.get(column):
+            elif source.defaults.get(cell.column) != target[name].defaults.get(column):
                 raise ByHand(f"{reader}: INSERT ... SELECT leaves {cell.column} to its default")
         made = (
             replace(
                 select,
-                outs=tuple(replace(select.outs[n], name=columns[k]) for k, n in enumerate(outs)),
+                outs=(
+                    *mine.values(),
+                    *(replace(select.outs[n], name=columns[k]) for k, n in enumerate(outs)),
+                ),
             )
             for select in selects
         )
-        found.append([(Fill(name, tuple(columns), select),) for select in made])
+        conflict = statement.conflict and _ignored(statement, view, name, reader)
+        found.append([(Fill(name, (*mine, *columns), select, conflict),) for select in made])
     return found
+
+
+def _own(cell: Cell, view: View, table: str) -> Cell:
+    """A key of a row that a table refers to as its own column that refers."""
+    for edge in view.mapping.source.edges:
+        alone = edge.table == table and len(edge.columns) == 1
+        if alone and cell == Copy(edge.to, edge.to_columns[0]):
+            return Copy(table, edge.columns[0])
+    return cell
+
+
+def _key_of_rows(table: str, statement: Fill) -> Fresh:
+    """A key that the new database gives to each row; the number is that of no other statement."""
+    mark = zlib.crc32(f"{table} {statement}".encode())
+    return Fresh(NUMBERS + ROWS * (mark % 900), True)
+
+
+def _ignored(statement: Fill, view: View, name: str, reader: str) -> Conflict:
+    """ON CONFLICT DO NOTHING of the only table that takes the rows.
+
+    Raises:
+      ByHand: several do, or its key is elsewhere.
+    """
+    assert statement.conflict is not None
+    places = {
+        cell.column: column
+        for column, cell in view.mapping.rules[name].cells.items()
+        if isinstance(cell, Copy)
+    }
+    columns = statement.conflict.columns
+    if len(view.mapping.owned(statement.table)) > 1 or not set(columns) <= set(places):
+        raise ByHand(f"{reader}: ON CONFLICT needs a key that is in several tables now")
+    return replace(statement.conflict, columns=tuple(places[column] for column in columns))
 
 
 def _returned(given: Function, holes: list[Options], view: View) -> list[Options]:

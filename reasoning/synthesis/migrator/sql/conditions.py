@@ -120,7 +120,7 @@ class Conditions(Names):
         )
         if not tree.args.get("query"):
             return InList(names[0], tuple(self.value(one, sources) for one in tree.expressions))
-        select = self.select(tree.args["query"].unnest())
+        select = self.subquery(tree.args["query"].unnest(), sources)
         if len(select.outs) != len(names):
             raise UserError(
                 f"{self.where}: IN compares {len(names)} columns with {len(select.outs)}"
@@ -146,7 +146,7 @@ class Conditions(Names):
                 ARITHMETIC[kind], self.value(tree.left, sources), self.value(tree.right, sources)
             )
         if isinstance(tree, exp.Subquery):
-            return Lookup(self.select(tree.unnest()))
+            return Lookup(self.subquery(tree.unnest(), sources))
         if isinstance(tree, exp.Anonymous) and tree.name.upper() == "FRESH":
             arguments = [one.to_py() for one in tree.expressions]
             if len(arguments) != 1 or not isinstance(arguments[0], int):
@@ -201,6 +201,7 @@ class Conditions(Names):
         """EXISTS over equalities of inner and outer columns, as IN; NULL as EXISTS has it."""
         inner = tree.this
         before, self.outer = self.outer, [*sources]
+        self.around.append(before)
         try:
             self.only(inner, "expressions", "from_", "joins", "where", "kind", "limit")
             mine, conditions = self.sources(inner.args["from_"].this, inner.args.get("joins") or [])
@@ -208,6 +209,7 @@ class Conditions(Names):
                 conditions.append(self.pred(inner.args["where"].this, mine))
         finally:
             self.outer = before
+            self.around.pop()
         aliases, pairs, rest = {one.alias for one in mine}, [], []
         for one in (part for c in conditions for part in conjuncts(c)):
             ends = (one.left, one.right) if isinstance(one, Cmp) and one.op == "=" else ()

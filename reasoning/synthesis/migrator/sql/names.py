@@ -26,7 +26,8 @@ class Names:
     def __init__(self, tables: Tables, where: str):
         self.exp, self.tables, self.where = need("sqlglot").exp, tables, where
         self.snapshots: dict[str, tuple[str, ...]] = {}
-        self.outer: list[Source] = []
+        self.outer: list[Source] = []  # tables around EXISTS, which it may name
+        self.around: list[list[Source]] = []  # tables around subqueries, which these may not name
         self.derived: dict[str, Select] = {}
 
     def source(self, tree) -> Source:
@@ -65,6 +66,29 @@ class Names:
     def select(self, tree) -> Select:
         """A query; of the heir that reads queries."""
         raise NotImplementedError
+
+    def subquery(self, tree, sources) -> Select:
+        """A query inside of another one, whose tables it may not name."""
+        self.around.append([*sources, *self.outer])
+        before, self.outer = self.outer, []
+        try:
+            return self.select(tree)
+        finally:
+            self.outer = before
+            self.around.pop()
+
+    def _not_around(self, tree) -> None:
+        """Refuse a column of a query around this one.
+
+        Raises:
+          Outside: it is one.
+        """
+        if any(self._found(tree, sources) for sources in self.around):
+            raise Outside(
+                f"a subquery that refers to the query around it ({tree.sql()}), other than by "
+                "equalities in EXISTS, is outside the fragment",
+                tree,
+            )
 
     def apart(self, alias: str, tree) -> None:
         """Refuse a subquery that is called like a table."""
@@ -120,6 +144,7 @@ class Names:
             alias = spelled(table, [one.alias for one in sources])
             source = next((one for one in sources if one.alias == alias), None)
             if source is None:
+                self._not_around(tree)
                 raise UserError(
                     f"{where}: {table}.{name}: there is no table {table!r} "
                     f"here{near(table, [s.alias for s in sources])}"
@@ -137,6 +162,7 @@ class Names:
                 f"{where}: {name!r} is in {having[0].alias} and in {having[1].alias}: write which"
             )
         if not having:
+            self._not_around(tree)
             names = [column for source in sources for column in self.names_of(source)]
             raise UserError(f"{where}: there is no column {name!r}{near(name, names)}")
         return Col(having[0].alias, spelled(name, self.names_of(having[0])))

@@ -71,13 +71,20 @@ def parse_program(
     if dialect not in DIALECTS:
         raise UserError(f"dialect {dialect!r} is none of {', '.join(DIALECTS)}")
     found: dict[str, Function] = {}
-    for block in _blocks(text, where):
+    broken: dict[str, UserError] = {}
+    for block in _blocks(text, dialect, where):
         if block.name in found:
             raise UserError(
                 f"{where}, line {block.line}: the function {block.name} is there already, in line "
                 f"{found[block.name].line}: rename one"
             )
-        function = _function(block, tables, dialect, where)
+        try:
+            function = _function(block, tables, dialect, where)
+        except _Unread as problem:
+            if not keep:
+                raise UserError(str(problem)) from problem
+            broken[block.name] = UserError(str(problem))
+            function = _unread(block, problem, tables)
         if function.outside and not keep and not function.tables <= unchanged:
             raise UserError(
                 f"{where}, {function.outside}: rewrite it, or pass it through without --strict"
@@ -85,7 +92,41 @@ def parse_program(
         found[block.name] = function
     if not found:
         raise UserError(f"{where}: there is no `-- name: FUNCTION` line in it")
+    if len(broken) == len(found):  # another dialect, likely
+        raise next(iter(broken.values()))
     return Program(tuple(found.values()), dialect, tables.schemas)
+
+
+UNREAD = "it does not parse"
+"""Why a block is kept that is no SQL."""
+
+
+class _Unread(UserError):
+    """A block that is no SQL; says where."""
+
+
+def _unread(block: "_Block", problem: Exception, tables: Tables) -> Function:
+    """A block that is no SQL, kept as it is written; it concerns all tables that it may name."""
+    comments = _comment_lines(block.body)
+    text = "\n".join(line for number, line in block.body if number not in comments).strip()
+    notes = tuple(line.strip()[2:].strip() for number, line in block.body if number in comments)
+    words = {word.lower() for word in re.findall(r"\w+", text)}
+    named_here = {
+        name for name in tables.by_name if {w.lower() for w in re.findall(r"\w+", name)} <= words
+    }
+    reason = " ".join(str(problem).partition(": correct the SQL")[0].partition(", ")[2].split())
+    return Function(
+        block.name,
+        block.declared or (),
+        (),
+        block.line,
+        notes,
+        text,
+        block.suffix,
+        "" if block.declared is not None else "qmark",  # written without a list of parameters
+        f"line {block.line}: {block.name}: {UNREAD} ({reason[:120]})",
+        frozenset(named_here),
+    )
 
 
 @dataclass
@@ -104,33 +145,69 @@ class _Block:
     """Numbered lines of the body."""
 
 
-def _blocks(text, where) -> list[_Block]:
+def _blocks(text, dialect, where) -> list[_Block]:
     """The blocks of a file."""
     # At line feeds only: others, such as U+2028, may stand inside a text.
-    found, lines = [], text.split("\n")
-    for number, line in enumerate(lines, 1):
+    parts: list[list[tuple[int, str]]] = []
+    for number, line in enumerate(text.split("\n"), 1):
         if re.match(r"^\s*--\s*name\s*:", line):
-            header = HEADER.match(line.strip())
-            if not header:
-                raise UserError(
-                    f"{where}, line {number}: {line.strip()!r} is no `-- name: function(parameter, "
-                    "...)` line: correct it"
-                )
-            declared = header["params"]
-            names = (
-                None
-                if declared is None
-                else tuple(part.strip().lstrip(":") for part in declared.split(",") if part.strip())
-            )
-            suffix = header["a"] or header["b"] or ""
-            found.append(_Block(number, header["name"], suffix, names, []))
-        elif found:
-            found[-1].body.append((number, line))
+            parts.append([(number, line)])
+        elif parts:
+            parts[-1].append((number, line))
         elif line.strip() and not line.strip().startswith("--"):
             raise UserError(
                 f"{where}, line {number}: SQL before the first `-- name:` line: give it a name"
             )
+    return [_block(lines, where) for lines in _whole(parts, dialect)]
+
+
+def _block(lines: list[tuple[int, str]], where: str) -> _Block:
+    number, line = lines[0]
+    header = HEADER.match(line.strip())
+    if not header:
+        raise UserError(
+            f"{where}, line {number}: {line.strip()!r} is no `-- name: function(parameter, ...)` "
+            "line: correct it"
+        )
+    declared = header["params"]
+    names = (
+        None
+        if declared is None
+        else tuple(part.strip().lstrip(":") for part in declared.split(",") if part.strip())
+    )
+    return _Block(number, header["name"], header["a"] or header["b"] or "", names, lines[1:])
+
+
+def _whole(parts: list[list[tuple[int, str]]], dialect: str) -> list[list[tuple[int, str]]]:
+    """The blocks, joined where a text goes on: a line in it may look like a name line.
+
+    Our choice: only if the joined block is SQL, so that a quotation mark that nothing closes does
+    not hide the functions after it.
+    """
+    found, left = [], list(parts)
+    while left:
+        block = left.pop(0)
+        for count in range(1, len(left) + 1 if _open(block) else 0):
+            joined = [*block, *(line for part in left[:count] for line in part)]
+            if not _open(joined) and _is_sql(joined, dialect):
+                block, left = joined, left[count:]
+                break
+        found.append(block)
     return found
+
+
+def _open(block: list[tuple[int, str]]) -> bool:
+    """Test if a block ends inside a text."""
+    return "'" in SILENT.sub("", "\n".join(line for _, line in block[1:]))
+
+
+def _is_sql(block: list[tuple[int, str]], dialect: str) -> bool:
+    text, style = named("\n".join(line for _, line in block[1:]))
+    try:
+        _trees(text if style else named_by_sqlc(text)[0], dialect, "")
+    except UserError:
+        return False
+    return True
 
 
 def _comment_lines(body: list[tuple[int, str]]) -> set[int]:
@@ -171,10 +248,10 @@ def _function(block: _Block, tables, dialect, where):
         name, params, (), line, notes, original, block.suffix, style, "", frozenset(names)
     )
     try:
-        statements = convert(trees, tables, f"{where}, {place}")
+        statements = read_given(convert(trees, tables, f"{where}, {place}"), tables)
     except Outside as outside:
         return replace(shell, outside=f"line {outside.line or first}: {name}: {outside}")
-    function = replace(shell, statements=read_given(statements, tables))
+    function = replace(shell, statements=statements)
     _check(function, tables, f"{where}, {place}")
     return function
 
@@ -198,7 +275,7 @@ def _trees(text, dialect, where):
             else {"line": "?", "col": "?", "description": str(error)}
         )
         what = re.sub(r"<Token .*?text: (.*?), line.*?>", r"\1", first["description"])
-        raise UserError(
+        raise _Unread(
             f"{where}, line {first['line']}, column {first['col']}: {what}: correct the SQL, "
             "or name its --dialect"
         ) from error
@@ -222,10 +299,12 @@ def _check(function: Function, tables: Tables, where: str):
                     f"{kind}: use two"
                 )
     for statement in function.statements:
-        if isinstance(statement, Insert):
+        if isinstance(statement, Insert | Fill):
             table = tables[statement.table]
             needed = [
-                c for c in table.key if c not in statement.columns and c not in table.defaults
+                c
+                for c in table.key
+                if c not in {*statement.columns, *table.defaults, *table.moments}
             ]
             if needed:
                 raise UserError(

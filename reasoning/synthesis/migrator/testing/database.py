@@ -9,10 +9,11 @@ fails and changes nothing.
 import sqlite3
 import zlib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from reasoning.synthesis.errors import UserError
+from reasoning.synthesis.migrator.sql.given_keys import given_rows
 from reasoning.synthesis.migrator.sql.program import Fill, Fresh, Function, Insert, Param, Update
 from reasoning.synthesis.migrator.sql.tables import Edge, Tables
 from reasoning.synthesis.migrator.sql.unparse import literal, name_of, show_statement
@@ -27,13 +28,31 @@ Rows = tuple[tuple, ...]
 
 
 @dataclass(frozen=True)
+class Step:
+    """A statement ready to run."""
+
+    sql: str
+    """SQLite's text; a query, if its rows are inserted one by one."""
+    names: tuple[str, ...]
+    """Its parameters."""
+    numbers: tuple[int, ...]
+    """Its fresh keys."""
+    insert: str = ""
+    """The INSERT of one row, for an INSERT ... SELECT with another key in each."""
+    keys: tuple[int, ...] = ()
+    """Numbers of the first of these keys; they stand before the query's values."""
+    by: tuple[int, ...] = ()
+    """Positions of the values that decide on the order of the keys."""
+
+
+@dataclass(frozen=True)
 class Compiled:
     """A function ready to run."""
 
     function: Function
     """The function as written."""
-    steps: tuple[tuple[str, tuple[str, ...], tuple[int, ...]], ...]
-    """SQL, its parameters and its fresh keys, for every statement."""
+    steps: tuple[Step, ...]
+    """Its statements."""
     fresh_types: dict[int, str]
     """Types of the fresh keys, by number."""
     writes: frozenset[str]
@@ -50,11 +69,43 @@ def compile_function(function: Function, tables: Tables) -> Compiled:
                 kinds.setdefault(value.number, tables.type_of((table, column)))
         names = tuple(dict.fromkeys(n.name for n in nodes(statement) if isinstance(n, Param)))
         numbers = tuple(dict.fromkeys(n.number for n in nodes(statement) if isinstance(n, Fresh)))
-        steps.append((show_statement(statement, "sqlite", running=True), names, numbers))
+        text = show_statement(statement, "sqlite", running=True)
+        keyed = isinstance(statement, Fill) and bool(given_rows(statement))
+        steps.append(_by_rows(statement, names) if keyed else Step(text, names, numbers))
     written: set[str] = set()
     for statement in function.statements:
         written |= writes(statement) | also_changed(statement, tables)
     return Compiled(function, tuple(steps), kinds, frozenset(written))
+
+
+def _by_rows(statement: Fill, names: tuple[str, ...]) -> Step:
+    """The rows of a query with another key in each.
+
+    Our choice: keys are given in the order of the rows' values, whichever columns hold them, so
+    that two programs that insert the same rows give them the same keys.
+    """
+    keys = given_rows(statement)
+    outs = list(zip(statement.columns, statement.select.outs, strict=True))
+    rest = [(column, out) for column, out in outs if column not in keys]
+    select = replace(statement.select, outs=tuple(out for _, out in rest))
+    columns = (*keys, *(column for column, _ in rest))
+    marks = tuple(Param(f"row_{n}") for n in range(len(columns)))
+    insert = Insert(statement.table, columns, marks, statement.conflict)
+    by = {column for fresh in keys.values() for column in fresh.by}
+    return Step(
+        show_statement(select, "sqlite", running=True),
+        names,
+        (),
+        show_statement(insert, "sqlite", running=True),
+        tuple(fresh.number for fresh in keys.values()),
+        tuple(n for n, (column, _) in enumerate(rest) if not by or column in by),
+    )
+
+
+def _content(values: Iterable[Any]) -> list[tuple]:
+    """Values in an order of their own, so that the same ones in other columns are the same."""
+    ranks = {type(None): 0, int: 1, float: 1, str: 2}
+    return sorted((ranks.get(type(v), 3), v if v is not None else 0) for v in values)
 
 
 def _stored(statement):
@@ -133,21 +184,25 @@ class Database:
           Broken: it failed; nothing has changed.
         """
         if compiled.function.is_query:
-            sql, names, _ = compiled.steps[0]
+            step = compiled.steps[0]
+            values = {name: arguments[name] for name in step.names}
             try:
-                return self.base.execute(sql, {name: arguments[name] for name in names}).fetchall()
+                return self.base.execute(step.sql, values).fetchall()
             except sqlite3.Error as error:
                 raise UserError(f"{compiled.function.name} does not run: {error}") from error
         rows = None
         self.base.execute("SAVEPOINT call")
         try:
-            for sql, names, numbers in compiled.steps:
-                values = {name: arguments[name] for name in names}
+            for step in compiled.steps:
+                kinds = compiled.fresh_types
+                values = {name: arguments[name] for name in step.names}
                 values |= {
-                    f"fresh_{n}": fresh_value(compiled.fresh_types.get(n, "int"), number, n)
-                    for n in numbers
+                    f"fresh_{n}": fresh_value(kinds.get(n, "int"), number, n) for n in step.numbers
                 }
-                done = self.base.execute(sql, values)
+                done = self.base.execute(step.sql, values)
+                if step.insert:
+                    self._insert(step, done.fetchall(), kinds, number)
+                    continue
                 rows = done.fetchall() if done.description else rows
             if (check := self._check(compiled.writes)) and self.base.execute(check).fetchone():
                 raise Broken(NOWHERE)
@@ -159,6 +214,14 @@ class Database:
             raise UserError(f"{compiled.function.name} does not run: {error}") from error
         self.base.execute("RELEASE call")
         return rows
+
+    def _insert(self, step: Step, rows: list[tuple], kinds: dict[int, str], number: int) -> None:
+        """Insert the rows of a query with a new key each."""
+        rows.sort(key=lambda row: _content(row[n] for n in step.by))
+        for n, row in enumerate(rows):
+            keys = (fresh_value(kinds.get(k, "int"), number, k + n) for k in step.keys)
+            values = {f"row_{n}": value for n, value in enumerate((*keys, *row))}
+            self.base.execute(step.insert, values)
 
     def _check(self, written: frozenset[str]) -> str:
         """A query for a reference that leads nowhere, after a change of these tables."""
@@ -180,6 +243,23 @@ class Database:
             ).fetchall()
             for name in names or self.names
         }
+
+    def add(self, name: str, row: tuple) -> None:
+        """Insert a row, unless it breaks a constraint."""
+        names = ", ".join(map(name_of, self.tables[name].stored))
+        self.mark()
+        try:
+            marks = ", ".join("?" * len(row))
+            self.base.execute(f"INSERT INTO {name_of(name)} ({names}) VALUES ({marks})", row)
+            check = self._check(frozenset([name]))
+            good = not (check and self.base.execute(check).fetchone())
+        except sqlite3.IntegrityError:
+            good = False
+        if not good:
+            self.back()
+            return
+        self.base.execute(f"RELEASE s{self.depth}")
+        self.depth -= 1
 
     def load(self, rows: dict[str, Sequence[tuple]]):
         """Make these the only rows. Raises Broken if they break a constraint; the rows are then

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from reasoning.synthesis.migrator.sql.given_keys import given_rows, inserted
 from reasoning.synthesis.migrator.sql.parse import placed
 from reasoning.synthesis.migrator.sql.program import (
     Cmp,
@@ -150,12 +151,13 @@ def _fresh_columns(program: Program, tables: Tables) -> dict[tuple[str, str], li
     found: dict[tuple[str, str], list[int]] = {}
     for function in program.functions:
         for statement in function.statements:
-            if isinstance(statement, Insert):
-                for column, value in zip(statement.columns, statement.values, strict=True):
-                    if isinstance(value, Fresh) and value.number not in found.setdefault(
-                        (statement.table, column), []
-                    ):
-                        found[statement.table, column].append(value.number)
+            rows = given_rows(statement)
+            for value, column in inserted(statement).items():
+                if not isinstance(value, Fresh):
+                    continue
+                known = found.setdefault((statement.table, column), [])
+                numbers = (value.number, value.number + 1)[: 2 if column in rows else 1]
+                known += [number for number in numbers if number not in known]
     for _ in range(3):
         for edge in tables.edges:
             for one, other in zip(edge.columns, edge.to_columns, strict=True):

@@ -21,6 +21,7 @@ from reasoning.synthesis.migrator import (
 from reasoning.synthesis.migrator.cli import program_text
 from reasoning.synthesis.migrator.equivalence.bounded_test import Comparison
 from reasoning.synthesis.migrator.sql.unparse import show_function, show_program
+from reasoning.synthesis.migrator.testing.aligned_keys import aligned_programs
 
 OLD = "CREATE TABLE authors (id {key}, name text NOT NULL, bio text);"
 NEW = """CREATE TABLE authors (id {key}, full_name text NOT NULL);
@@ -124,3 +125,96 @@ def test_functions_of_sqlc_that_are_kept_by_hand_say_so():
     found = refactor(program, OLD.format(key=key), NEW.format(key=key), options)
     assert isinstance(found, Refactoring) and found.by_hand == ("Rename",)
     assert re.match(r"-- KEPT BY HAND, .*\n-- name: Rename :one\n", program_text(found))
+
+
+SHOP = "CREATE TABLE firms (id {key}, name text NOT NULL, vat text);\n"
+BILLED = SHOP + (
+    "CREATE TABLE invoices (id {key}, firm_id bigint NOT NULL REFERENCES firms (id), "
+    "amount bigint NOT NULL);"
+)
+BILLS = SHOP + (
+    "CREATE TABLE bills (id {key}, amount bigint NOT NULL, "
+    "firm bigint NOT NULL REFERENCES firms (id));"
+)
+BILLING = """-- name: add(name, vat)
+INSERT INTO firms (name, vat) VALUES (:name, :vat);
+-- name: bill(vat, amount)
+INSERT INTO invoices (firm_id, amount) SELECT id, :amount FROM firms WHERE vat = :vat;
+-- name: due()
+SELECT id, firm_id, amount FROM invoices ORDER BY id;
+-- name: pay(id)
+DELETE FROM invoices WHERE id = :id;
+"""
+WRONG = (
+    (":amount AS amount", "999 AS amount"),
+    ("WHERE vat = :vat", ""),
+    ("SELECT bills.id, firms.id AS", "SELECT firms.id, bills.id AS"),
+    ("WHERE id = :id", "WHERE firm = :id"),
+)
+
+
+@pytest.fixture(scope="module")
+def billing():
+    """Rows of a query with keys that the database gives, in a table and columns of other names."""
+    texts = [text.format(key=KEYS["sqlite"][0]) for text in (BILLED, BILLS)]
+    found = refactor(BILLING, *texts, Options(bound=1, verify="off"))
+    assert isinstance(found, Refactoring) and not found.by_hand, found
+    return found
+
+
+def test_rows_of_a_query_get_keys_and_effects_are_seen(billing):
+    assert not billing.idle and not billing.never
+    text = show_function(billing.new.named("bill"))
+    assert "INSERT INTO bills (amount, firm)" in text and "FRESH" not in text
+
+
+@pytest.mark.parametrize("number", range(-1, len(WRONG)))
+def test_programs_over_tables_of_other_names_are_compared_by_given_keys(billing, number):
+    text = show_program(billing.new)
+    if number >= 0:
+        assert WRONG[number][0] in text, text
+        text = text.replace(*WRONG[number])
+    again = parse_program(text, billing.target)
+    old, new = aligned_programs(billing.old, again, billing.mapping)
+    checked = Comparison(old, billing.source, new, billing.target).run(2, lambda: True)
+    assert (checked.failure is not None) == (number >= 0)
+    plain = Comparison(billing.old, billing.source, again, billing.target).run(2, lambda: True)
+    assert plain.failure is not None  # the numbers are of the tables' names
+
+
+def test_a_key_in_two_new_tables_is_not_given_to_rows():
+    new = BILLED.replace(", amount bigint NOT NULL", "") + (
+        "CREATE TABLE sums (invoice_id bigint PRIMARY KEY REFERENCES invoices (id), amount bigint);"
+    )
+    texts = [text.format(key=KEYS["sqlite"][0]) for text in (BILLED, new)]
+    found = refactor(BILLING, *texts, Options(bound=0, verify="off"))
+    assert isinstance(found, Refactoring) and found.by_hand == ("bill",)
+    assert "a key of its own" in found.old.named("bill").outside
+
+
+SEQUENCES = """-- name: both(name)
+INSERT INTO firms (name) VALUES (:name);
+INSERT INTO invoices (firm_id, amount) VALUES (currval('firms_id_seq'), 1);
+INSERT INTO invoices (firm_id, amount) VALUES (currval(pg_get_serial_sequence('firms', 'id')), 2);
+-- name: lost(name)
+INSERT INTO invoices (firm_id, amount) SELECT id, 1 FROM firms;
+INSERT INTO invoices (firm_id, amount) VALUES (currval('invoices_id_seq'), 1);
+"""
+
+
+def test_each_sequence_shows_the_key_of_its_own_table():
+    tables = read_tables(BILLED.format(key=KEYS["postgres"][0]), "postgres")
+    program = parse_program(SEQUENCES, tables, "postgres", keep=True)
+    first, second, third = program.named("both").statements
+    assert first.values[0] == second.values[1] == third.values[1] != second.values[0]
+    assert "no INSERT of one row" in program.named("lost").outside
+
+
+def test_sqlite_shows_the_last_row_of_any_table():
+    tables = read_tables(BILLED.format(key=KEYS["sqlite"][0]) + "CREATE TABLE log (what text);")
+    text = (
+        "-- name: add(name)\nINSERT INTO firms (name) VALUES (:name);\n"
+        "INSERT INTO log (what) VALUES (:name);\n"
+        "INSERT INTO invoices (firm_id, amount) VALUES (last_insert_rowid(), 1);\n"
+    )
+    assert "no INSERT" in parse_program(text, tables, keep=True).named("add").outside
