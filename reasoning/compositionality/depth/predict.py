@@ -19,7 +19,13 @@ from reasoning.compositionality.depth.separability import (
     scores_of_output,
 )
 from reasoning.compositionality.depth.steps import (
+    DIRECTIONS,
+    LEAST_OTHERS,
     MORE_DRAWS,
+    MOST_CALLS,
+    POINTS,
+    balls_of,
+    calls_out,
     check_defined,
     has_jumps,
     influence_of_steps,
@@ -125,13 +131,17 @@ def predict_depth(
     outputs = _outputs(call, scaled, inputs)
     key = jax.random.key(search.seed)
     # Thresholds below are of functions whose values differ by about 1: so 1e-12 f is judged as f.
-    data = (data, check_defined(call, (data, jnp.ones(outputs)), key, box))
+    dear = calls_out(call, scaled, inputs)
+    half = check_defined(call, (data, jnp.ones(outputs)), key, box, 512 if dear else POINTS)
+    data = (data, half)
     jumps = has_jumps(call, data, key, box)
     tolerance = max(search.tolerance, TRAINED) if jumps.any() else search.tolerance
     felt = np.stack(
         [
             np.asarray(
-                (influence_of_steps if jumps[o] else influence_of_output)(call, data, o, key, box)
+                influence_of_steps(call, data, o, key, box, 32 if dear else 1024)
+                if jumps[o]
+                else influence_of_output(call, data, o, key, box)
             )
             for o in range(outputs)
         ]
@@ -155,9 +165,9 @@ def predict_depth(
             if not jumps[o]:
                 points = draws_of(key, box, (inside, outside))
                 return np.asarray(scores_of_output(call, data, o, subsets, points))
-            points = draws_of(key, box, (MORE_DRAWS * inside, outside))
-            sides = box.high - box.low
-            return np.asarray(scores_of_steps(call, data, o, subsets, points, sides))
+            usual = (MORE_DRAWS * inside, max(LEAST_OTHERS, outside), DIRECTIONS)
+            balls = balls_of(key, box, MOST_CALLS if dear else usual)
+            return np.asarray(scores_of_steps(call, data, o, subsets, balls))
 
         found.append(_grow([leaf(i) for i in alive], score, inputs, tolerance, search.most_arity))
     depth = max(tree.depth if tree else 0 for tree, *_ in found)

@@ -61,32 +61,33 @@ def separability(f: Callable, subsets: jax.Array, draws: Draws) -> jax.Array:
       draws: see `draws_of`.
     """
     slope = jax.vmap(jax.vmap(jax.grad(f)))
-    return parallel([slope], subsets, draws, AT_ONCE)
-
-
-def parallel(slopes: list[Callable], subsets: jax.Array, draws: Draws, at_once: int) -> jax.Array:
-    """Mean modulus of the cosine between slopes at the same x_A and different x_B, weighted with
-    their lengths, all kinds of slopes together: `[S]`, 1 where there are none.
-
-    Args:
-      slopes: `[A, B, n] -> [A, B, n]`.
-      subsets: bool `[S, n]`.
-      draws: of x_A and x_B.
-      at_once: subsets that are computed at once.
-    """
-    others = ~jnp.eye(len(draws.outside), dtype=bool)[None]
 
     def one(subset):
         x = jnp.where(subset[None, None, :], draws.inside[:, None, :], draws.outside[None, :, :])
-        aligned, total = 0.0, 0.0
-        for slope in slopes:
-            g = slope(x) * subset[None, None, :]
-            lengths = jnp.sqrt(jnp.einsum("abi,abi->ab", g, g))
-            aligned += (jnp.abs(jnp.einsum("abi,aci->abc", g, g)) * others).sum()
-            total += (lengths[:, :, None] * lengths[:, None, :] * others).sum()
-        return jnp.where(total > 1e-20, aligned / jnp.maximum(total, 1e-20), 1.0)
+        return alignment(slope(x) * subset[None, None, :])
 
-    return jax.lax.map(one, subsets, batch_size=min(at_once, subsets.shape[0]))
+    return jax.lax.map(one, subsets, batch_size=min(AT_ONCE, subsets.shape[0]))
+
+
+def alignment(slopes: jax.Array) -> jax.Array:
+    """Mean modulus of the cosine between slopes at the same x_A and different x_B, weighted with
+    their lengths.
+
+    `[A, B, n] -> []`, 1 where all are zero.
+    """
+    dots, lengths, _ = pairs(slopes)
+    total = lengths.sum()
+    return jnp.where(total > 1e-20, dots.sum() / jnp.maximum(total, 1e-20), 1.0)
+
+
+def pairs(slopes: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """Moduli of inner products and products of lengths for all two different x_B, `[A, B, B]`, and
+    the lengths `[A, B]`, of slopes `[A, B, n]`.
+    """
+    others = ~jnp.eye(slopes.shape[1], dtype=bool)[None]
+    size = jnp.sqrt((slopes**2).sum(-1))
+    dots = jnp.abs(jnp.einsum("abi,aci->abc", slopes, slopes))
+    return dots * others, size[:, :, None] * size[:, None, :] * others, size
 
 
 def influence(f: Callable, key: jax.Array, box: Box, count: int = 256) -> jax.Array:

@@ -4,6 +4,7 @@ import jax.numpy as jnp
 import numpy as np
 import orbax.checkpoint as ocp
 import pytest
+from flax import nnx
 
 from jaxrl.app.errors import UserError
 from reasoning.compositionality.__main__ import main
@@ -91,6 +92,50 @@ def test_what_is_no_chain_is_refused(change, sentence, tmp_path):
     path = save(tmp_path / "m.safetensors", torch_names() | change)
     with pytest.raises(UserError, match=sentence):
         read_network(path, "relu")
+
+
+@pytest.mark.parametrize(
+    ("names", "sizes", "order"),
+    [
+        (("output", "hidden", "input"), [(5, 1), (5, 5), (2, 5)], [2, 1, 0]),
+        (("fc1", "fc2", "a_head"), [(2, 5), (5, 5), (5, 3)], [0, 1, 2]),
+        (("decoder", "encoder"), [(3, 7), (7, 3)], None),
+        (("up", "down"), [(5, 5), (5, 5)], None),
+        (("a", "b"), [(2, 5), (4, 1)], None),
+    ],
+)
+def test_the_order_of_layers_is_that_of_numbers_or_shapes_or_refused(names, sizes, order, tmp_path):
+    arrays = {
+        f"{name}.weight": RANDOM.normal(0, 1, size[::-1]).astype(np.float32)
+        for name, size in zip(names, sizes, strict=True)
+    }
+    path = save(tmp_path / "m.safetensors", arrays)
+    if order is None:
+        with pytest.raises(UserError, match="order of its layers fits"):
+            read_network(path, "relu")
+    else:
+        found = read_network(path, "relu")
+        assert [layer.kernel.shape for layer in found.layers] == [sizes[i] for i in order]
+
+
+def test_whole_numbers_without_their_scale_are_refused(tmp_path):
+    arrays = {name: (10 * a).astype(np.int8) for name, a in torch_names().items()}
+    with pytest.raises(UserError, match="whose scale is not in it"):
+        read_network(save(tmp_path / "m.safetensors", arrays), "relu")
+
+
+def test_a_state_of_nnx_is_read(tmp_path):
+    class Net(nnx.Module):
+        def __init__(self):
+            self.first = nnx.Linear(3, 4, rngs=nnx.Rngs(0))
+            self.last = nnx.Linear(4, 2, rngs=nnx.Rngs(1))
+
+    net = Net()
+    with ocp.StandardCheckpointer() as checkpointer:
+        checkpointer.save(tmp_path / "net", nnx.state(net))
+    found = read_network(tmp_path / "net", "relu")
+    assert (found.layers[0].kernel == np.asarray(net.first.kernel[...])).all()
+    assert (found.layers[1].kernel == np.asarray(net.last.kernel[...])).all()
 
 
 def test_damaged_and_missing_checkpoints_are_refused(tmp_path):

@@ -1,13 +1,12 @@
 """The depth predictor on planted targets, controls, products, and what it refuses."""
 
-import time
-
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from jaxrl.app.errors import UserError
+from jaxrl.train.metrics import CompileCounter
 from reasoning.compositionality.depth import (
     depth_by_inputs,
     interactions,
@@ -128,12 +127,9 @@ def test_other_networks_of_the_same_shape_compile_nothing():
         return jnp.tanh(w[0] * jnp.tanh(2 * x[0] - x[1]) + x[2])
 
     predict_depth(f, 3, data=jnp.array([1.5]))
-    began = time.perf_counter()
-    from jaxrl.train.metrics import CompileCounter
-
     counter = CompileCounter()
     assert predict_depth(f, 3, data=jnp.array([0.7])).depth == 2
-    assert counter.count == 0 and time.perf_counter() - began < 20
+    assert counter.count == 0
 
 
 def test_interactions_of_a_polynomial_by_hand():
@@ -189,9 +185,10 @@ def test_options_that_mean_nothing_are_refused(options, sentence):
 
 
 @pytest.mark.slow
-def test_eight_inputs_take_less_than_a_second_after_compilation():
+def test_another_seed_compiles_nothing():
+    """The benchmark measures the seconds that are left."""
     target = target_by_name("tanh_tree:3")
     predict_depth(target, 8)
-    began = time.perf_counter()
+    counter = CompileCounter()
     assert predict_depth(target, 8, seed=1).depth == 3
-    assert time.perf_counter() - began < 1
+    assert counter.count == 0

@@ -97,6 +97,23 @@ TREES = {
         3,
         "((0 1) 2)",
     ),
+    "the larger of two, compared": (
+        lambda x: step(jnp.maximum(x[0], x[1]) - x[2]) * x[3],
+        4,
+        "(((0 1) 2) 3)",
+    ),
+    "argmax alone": (lambda x: jnp.argmax(x).astype(jnp.float32), 3, "(0 1 2)"),
+    "argmax by a table": (lambda x: TABLE[jnp.argmax(x[:3])] * x[3], 4, "((0 1 2) 3)"),
+    "a sum of unequal weights, compared": (
+        lambda x: jnp.sign(jnp.sin(2 * x[0] * x[1]) + x[2] * x[3]),
+        4,
+        "((0 1) (2 3))",
+    ),
+    "a logarithm next to a jump": (
+        lambda x: jnp.log(x[0] + x[1] + 2.001) * step(x[2] - x[3]),
+        4,
+        "((0 1) (2 3))",
+    ),
     "an input without influence": (lambda x: jnp.round(3 * x[1]) * x[2], 4, "(1 2)"),
 }
 QUICK_TREES = ("a choice", "a sawtooth", "a while loop")
