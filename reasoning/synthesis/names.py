@@ -11,6 +11,8 @@ from reasoning.synthesis.errors import UserError
 
 MOST_BYTES = {"postgres": 63, "file": 200}
 """Longest name in bytes: PostgreSQL cuts longer ones in silence, file systems refuse them."""
+SYSTEM_COLUMNS = ("ctid", "xmin", "xmax", "cmin", "cmax", "tableoid")
+"""Columns that every table of PostgreSQL has already."""
 TWINS = ("duckdb", "sqlite", "parquet", "ladybug")
 """Targets that take `X` and `x` for one name."""
 

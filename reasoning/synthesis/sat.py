@@ -4,9 +4,12 @@ few methods.
 
 import random
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 from reasoning.synthesis.errors import need
 
+MORE_BOUNDS = 8
+"""Bounds that are prepared together once one of them is asked for."""
 CONFLICTS = 500
 """Conflicts of the solver between two checks of the time limit."""
 
@@ -29,6 +32,8 @@ class Sat:
         self.true: frozenset[int] = frozenset()
         self.core: frozenset[int] = frozenset()
         self.bounds: list[int] = []
+        self.counter: Any = None
+        self.most = 0
 
     def new(self) -> int:
         """A new variable."""
@@ -58,27 +63,37 @@ class Sat:
                 self.add((-before, -choice))
             before = now
 
-    def weigh(self, weights: dict[int, int], most: int):
+    def weigh(self, weights: dict[int, int], most: int, first: int | None = None):
         """Prepare bounds on the sum of the weights of literals that hold.
 
         Args:
           weights: positive integers by literal.
           most: the largest bound that can be asked for.
+          first: the largest that is prepared at once, the others when they are asked for: clauses
+            grow with its square; None: all.
         """
         literals = [literal for literal, weight in weights.items() for _ in range(weight)]
-        counter = need("pysat.card").ITotalizer(
-            lits=literals, ubound=min(most, len(literals)), top_id=self.top
+        self.most = min(most, len(literals))
+        self.counter = need("pysat.card").ITotalizer(
+            lits=literals, ubound=min(self.most, first or self.most), top_id=self.top
         )
-        for clause in counter.cnf.clauses:
+        self._count(self.counter.cnf.clauses)
+
+    def _count(self, clauses):
+        """Take over what the counter of weights has made."""
+        for clause in clauses:
             self.solver.add_clause(clause)
-        self.top = max(self.top, counter.top_id)
-        self.bounds = list(counter.rhs)
-        counter.delete()
+        self.top = max(self.top, self.counter.top_id)
+        self.bounds = list(self.counter.rhs)
 
     def at_most(self, bound: int) -> list[int]:
         """Assumptions that hold the weighted sum at or below a bound; none if the bound is beyond
         what was prepared.
         """
+        if len(self.bounds) <= bound <= self.most:
+            counter = self.counter
+            counter.increase(ubound=min(bound + MORE_BOUNDS, self.most), top_id=self.top)
+            self._count(counter.cnf.clauses[len(counter.cnf.clauses) - counter.nof_new :])
         return [-self.bounds[bound]] if bound < len(self.bounds) else []
 
     def solve(self, assumptions: Sequence[int], in_time) -> bool | None:
@@ -103,10 +118,12 @@ class Sat:
         return None
 
     @property
-    def conflicts(self) -> int:
-        """Conflicts of the solver so far: the work that it did."""
-        return self.solver.accum_stats()["conflicts"]
+    def work(self) -> int:
+        """Propagations of the solver so far, the same on every machine and near to its time."""
+        return self.solver.accum_stats()["propagations"]
 
     def close(self):
         """Give the solver's memory back."""
         self.solver.delete()
+        if self.counter is not None:
+            self.counter.delete()

@@ -6,6 +6,7 @@ import sqlite3
 import uuid
 from collections.abc import Iterator
 from contextlib import closing
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
@@ -69,7 +70,10 @@ def _postgres(schema, url):
             for collection in schema.collections:
                 with connection.cursor(name="latentax_read") as cursor:
                     cursor.itersize = BATCH
-                    cursor.execute(f"SELECT {_cells(collection)} FROM {quoted(collection.name)}")
+                    # PostgreSQL looks for a table pg_x among its own ones first.
+                    own = "public." if collection.name.startswith("pg_") else ""
+                    table = f"{own}{quoted(collection.name)}"
+                    cursor.execute(f"SELECT {_cells(collection)} FROM {table}".encode())
                     names = [field.name for field in [*collection.attrs, *collection.children]]
                     yield from (
                         (collection.name, dict(zip(names, map(_plain, row), strict=True)))
@@ -92,13 +96,18 @@ def _mysql(schema, url):
     place = urlsplit(url)
     asked = dict(parse_qsl(place.query))
     try:
+        socket = asked.get("unix_socket")
+        if socket and not Path(socket).exists():
+            raise ConnectionLost(
+                f"{masked(url)}: there is no socket {socket}: check that the server runs"
+            )
         connection = pymysql.connect(
             host=place.hostname or "localhost",
             port=place.port or 3306,
             user=unquote(place.username or "root"),
             password=unquote(place.password or ""),
             database=unquote(place.path.lstrip("/")),
-            unix_socket=asked.get("unix_socket"),
+            unix_socket=socket,
             charset="utf8mb4",
             cursorclass=pymysql.cursors.SSCursor,
         )

@@ -15,6 +15,9 @@ from reasoning.synthesis.shapes import reshaped
 STAGING = "latentax_staging"
 """The schemas that hold what is not finished begin with it; they may be dropped by hand."""
 
+PROGRESS = "latentax_progress__"
+"""The table in them that says how far each table got."""
+
 
 class PostgresSink:
     """Tables of a PostgreSQL database; nested collections become jsonb."""
@@ -22,6 +25,10 @@ class PostgresSink:
     def __init__(self, schema: Schema, url: str, overwrite: bool, run: str = ""):
         self.schema, self.url, self.overwrite = schema, url, overwrite
         self.staging = quoted(f"{STAGING}_{run}" if run else STAGING)
+        progress, taken = PROGRESS, {collection.name for collection in schema.collections}
+        while progress in taken:
+            progress += "_"
+        self.progress = f"{self.staging}.{progress}"
         self.psycopg = need("psycopg", "servers")
         self._in_transaction(self._prepare)
 
@@ -52,8 +59,7 @@ class PostgresSink:
                 )
         cursor.execute(f"CREATE SCHEMA IF NOT EXISTS {self.staging}")
         cursor.execute(
-            f"CREATE TABLE IF NOT EXISTS {self.staging}.latentax_progress__ "
-            "(name text PRIMARY KEY, rows bigint)"
+            f"CREATE TABLE IF NOT EXISTS {self.progress} (name text PRIMARY KEY, rows bigint)"
         )
         for collection in self.schema.collections:
             cursor.execute(
@@ -70,7 +76,7 @@ class PostgresSink:
         self._in_transaction(self._prepare)
 
     def done(self, name: str) -> int:
-        query = f"SELECT rows FROM {self.staging}.latentax_progress__ WHERE name = %s"
+        query = f"SELECT rows FROM {self.progress} WHERE name = %s"
         return self._in_transaction(
             lambda cursor: (cursor.execute(query, [name]).fetchone() or (0,))[0]
         )
@@ -92,7 +98,7 @@ class PostgresSink:
                     for row in batch:
                         copy.write_row([_cell(value) for value in _shaped(collection, row)])
             upsert = (
-                f"INSERT INTO {self.staging}.latentax_progress__ VALUES (%s, %s) "
+                f"INSERT INTO {self.progress} VALUES (%s, %s) "
                 "ON CONFLICT (name) DO UPDATE SET rows = excluded.rows"
             )
             cursor.execute(upsert, [name, stop])

@@ -17,7 +17,7 @@ from reasoning.synthesis.connect.places import kind_of, path_of
 from reasoning.synthesis.connect.postgres_sink import PostgresSink
 from reasoning.synthesis.connect.sqlite_sink import SqliteSink, cells, fields, rows_of
 from reasoning.synthesis.errors import UserError, writing
-from reasoning.synthesis.names import check_names, file_name, masked, quoted, text
+from reasoning.synthesis.names import SYSTEM_COLUMNS, check_names, file_name, masked, quoted, text
 from reasoning.synthesis.schema import NEST, Collection, Schema, is_edge, walk
 from reasoning.synthesis.shapes import is_plain, reshaped
 
@@ -128,6 +128,12 @@ def check_target_names(schema: Schema, url: str, kind: str):
         fields_of = [field.name for field in [*collection.attrs, *collection.children]]
         if ending in ("duckdb", "parquet") or (kind == "postgres" and "?" not in path):
             check_names(fields_of, ending, f"{where}: {path}")
+            taken = set(fields_of) & set(SYSTEM_COLUMNS) if kind == "postgres" else set()
+            if taken:
+                raise UserError(
+                    f"{where}: {path}: every table of PostgreSQL has a column {min(taken)} of its "
+                    "own: rename it"
+                )
         elif ending == "postgres" and any("\0" in name for name in fields_of):
             raise UserError(f"{where}: {path}: PostgreSQL holds no name with NUL in it: rename it")
         elif ending == "csv" and any(set(name) & set("\r\0") or not name for name in fields_of):

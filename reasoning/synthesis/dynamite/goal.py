@@ -85,6 +85,8 @@ class Goal:
     """Columns that have one value in all records, or are left out: NULL throughout."""
     hint: str = ""
     """A label that the names of the right source columns hold."""
+    part: bool = False
+    """True of the smaller goals of extensions, which are searched with less effort."""
 
     def narrowed(self, keep, fixed: dict[int, Any]) -> "Goal":
         """The goal of making some of the records, with some columns replaced by a value.
@@ -105,7 +107,7 @@ class Goal:
                     bags[-1][cut(row)] += count
         rows = tuple(set(bag) for bag in bags)
         known = tuple({**dict(self.fixed), **fixed}.items())
-        return replace(self, rows=rows, bags=tuple(bags), fixed=known)
+        return replace(self, rows=rows, bags=tuple(bags), fixed=known, part=True)
 
 
 @dataclass

@@ -32,6 +32,10 @@ class Options:
     """
     max_rules: int = 1
     """Rules for one target collection, where one is not enough; 1: as in the paper."""
+    effort: float = 1.0
+    """Work of the solver on one collection after which it counts as without a rule, as a multiple
+    of the default.
+    """
     learning: str = "directed"
     """Clauses learned from a mistake: "directed" (ours), "paper" (minimal distinguishing
     projections), "enumerate" (nothing).

@@ -8,6 +8,7 @@ import dataclasses
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 from reasoning.synthesis.datalog import Program, Rule, Var, check_program
 from reasoning.synthesis.dynamite.completion.candidate import Candidate, derivations, to_rule
@@ -53,17 +54,18 @@ from reasoning.synthesis.syntax import show_value
 
 MOST_TRIES = 20
 """Rules that make the right set of records in a wrong number, before the search ends."""
-MOST_EFFORT = (8_000, 2_000)
-"""Conflicts of the solver for sketches with two and with three copies of every relation. Where the
-narrow ones hold no rule, these seldom do, and to prove that takes minutes.
-"""
 REACHES = (
-    Reach(),
-    Reach(loose=True),
-    Reach(wide=2, effort=MOST_EFFORT[0]),
-    Reach(wide=3, effort=MOST_EFFORT[1]),
+    Reach(effort=3e6),
+    Reach(loose=True, effort=3e6),
+    Reach(wide=2, effort=3e6),
+    Reach(wide=3, effort=5e5),
 )
-"""Sketches of one rule, narrow ones first."""
+"""Sketches of one rule, narrow ones first. Their efforts, in propagations of the solver, are above
+what any rule of our scenarios took (1.3 million in a narrow sketch, 1.5 in a wide one); to prove
+that there is none can take minutes.
+"""
+PART = 0.1
+"""The share of it in wide sketches for the smaller goals of extensions: none was found there."""
 
 
 def synthesize_mapping(
@@ -138,31 +140,51 @@ def find_rules(task: Goal, parent: Found | None, work: Work) -> Found | Unsat | 
         if isinstance(better, Found):
             return better
     if work.options.max_rules > 1:
-        better = _searched(task, None, work, Reach(partial=True, fixed=task.fixed))
+        reach = Reach(partial=True, fixed=task.fixed)
+        better = _searched(task, None, work, (reach, _sketch(task, work, reach)))
         return better if isinstance(better, Found | Timeout) else outcome
     return outcome
 
 
 def one_rule(task: Goal, parent: Found | None, work: Work) -> Found | Unsat | Timeout:
     """One rule from a narrow sketch; else with looser joins; else from a wide sketch."""
-    unsat = None
+    unsat, last = None, None
     for reach in REACHES:
-        outcome = _searched(task, parent, work, replace(reach, fixed=task.fixed, hint=task.hint))
-        if isinstance(outcome, Timeout) and unsat and reach.effort and work.clock.in_time():
-            said = f"; rules with {reach.wide} copies of every relation were not all tried"
-            return replace(unsat, reason=unsat.reason + said)
+        effort = reach.effort * work.options.effort * (PART if task.part and reach.wide else 1)
+        reach = replace(reach, fixed=task.fixed, hint=task.hint, effort=effort)
+        sketch = _sketch(task, work, reach)
+        if sketch == last:
+            continue
+        outcome = _searched(task, parent, work, (reach, sketch))
+        if isinstance(outcome, Timeout) and effort and work.clock.in_time():
+            return _given_up(task, unsat, reach.wide, work)
         if not isinstance(outcome, Unsat):
             return outcome
-        unsat = unsat or outcome
+        unsat, last = unsat or outcome, sketch
     assert unsat
     return unsat
 
 
-def _searched(task: Goal, parent: Found | None, work: Work, reach: Reach):
-    """Search one sketch."""
+def _given_up(task: Goal, unsat: Unsat | None, wide: int, work: Work) -> Unsat:
+    """The refusal after as much work as a search may take."""
+    more = f"--effort {10 * work.options.effort:g} tries more"
+    if unsat is None:
+        said = f"{task.path}: no rule was found, and there are too many to try them all: {more}"
+        return Unsat(task.path, said, as_dict(work.statistics))
+    said = f"; rules with {wide} copies of every relation were not all tried: {more}"
+    return replace(unsat, reason=unsat.reason + said)
+
+
+def _sketch(task: Goal, work: Work, reach: Reach) -> Sketch | NoSource:
+    """The sketch of the rule, as wide as asked for."""
     head = flat_columns(task.target, task.path)
+    return make_sketch(task.values, task.path, head, task.rows, work.options.constants, reach)
+
+
+def _searched(task: Goal, parent: Found | None, work: Work, made_of: tuple[Reach, Any]):
+    """Search one sketch of a certain reach."""
+    reach, sketch = made_of
     rules = work.options.max_rules if reach.partial else 1
-    sketch = make_sketch(task.values, task.path, head, task.rows, work.options.constants, reach)
     if isinstance(sketch, NoSource):
         return Unsat(task.path, _no_source(sketch), as_dict(work.statistics))
     search = Search(
@@ -361,6 +383,8 @@ def _check(examples, options):
         )
     if not options.budget > 0:
         raise UserError(f"the budget is {options.budget} seconds: give more than 0")
+    if not options.effort > 0:
+        raise UserError(f"the effort is {options.effort}: give more than 0")
     if options.max_rules < 1:
         raise UserError(f"max_rules is {options.max_rules}: give at least 1")
     if options.learning not in LEARNING:

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import shutil
+from collections import Counter
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -23,8 +24,9 @@ from reasoning.synthesis.dynamite import (
 )
 from reasoning.synthesis.errors import UserError
 from reasoning.synthesis.infer import infer_schema
-from reasoning.synthesis.names import file_name, inner, masked
+from reasoning.synthesis.names import SYSTEM_COLUMNS, file_name, inner, masked, quoted
 from reasoning.synthesis.schema import Attr, Collection, Schema, checked
+from tests.reasoning.synthesis import on_postgres
 
 HOSTILE = [
     't"x; DROP TABLE y',
@@ -165,6 +167,10 @@ PARTS = st.sampled_from(
         "x",
         "progress__",
         "__latentax_progress",
+        "latentax_progress__",
+        "pg_class",
+        "%(x)s",
+        "a%",
         "sqlite_x",
         "__id",
         "__parent",
@@ -190,23 +196,39 @@ PARTS = st.sampled_from(
 NAMES = st.one_of(PARTS, st.text(max_size=8), st.tuples(PARTS, PARTS).map("".join))
 
 
-def carried(name: str, attr: str, other: str, tmp_path, engines) -> int:
-    """Carry three rows through every sink and source under hostile names; returns the number of
-    places that held them. What is refused leaves nothing behind.
-    """
+FOLDERS = [*TARGETS, "jsonl://jl", "csv://cs", "mongoexport://mo"]
+
+
+def mappings(name: str, attr: str, other: str) -> tuple[Mapping, Mapping] | None:
+    """From a plain table to one with hostile names, and back; None: no schema has them."""
     kinds = {"a": "str", "b": "int"}
     plain = Schema("relational", (Collection("src", tuple(Attr(n, k) for n, k in kinds.items())),))
     named = (Attr(attr, "str"), Attr(other, "int"))
     try:
         hostile = checked(Schema("relational", (Collection(name, named),)))
     except UserError:
-        return 0
+        return None
     rule = (Atom("src", (Var("x"), Var("y"))), Atom(name, (Var("x"), Var("y"))))
     there = Mapping(plain, hostile, Program((Rule((rule[1],), (rule[0],)),)))
-    back = Mapping(hostile, plain, Program((Rule((rule[0],), (rule[1],)),)))
-    again = load_again(there, tmp_path)
-    rows = [{"a": "x'); DROP TABLE t;--", "b": 10}, {"a": "", "b": 0}, {"a": "", "b": 0}]
-    (tmp_path / "s.json").write_text(json.dumps({"src": rows}))
+    return there, Mapping(hostile, plain, Program((Rule((rule[0],), (rule[1],)),)))
+
+
+ROWS = [{"a": "x'); DROP TABLE t;--", "b": 10}, {"a": "", "b": 0}, {"a": "", "b": 0}]
+
+
+def same_rows(found) -> bool:
+    return sorted(map(repr, found)) == sorted(map(repr, ROWS))
+
+
+def carried(name: str, attr: str, other: str, tmp_path, engines) -> int:
+    """Carry three rows through every sink and source under hostile names; returns the number of
+    places that held them. What is refused leaves nothing behind.
+    """
+    made = mappings(name, attr, other)
+    if made is None:
+        return 0
+    again, back = load_again(made[0], tmp_path), made[1]
+    (tmp_path / "s.json").write_text(json.dumps({"src": ROWS}))
     held = 0
     for place in [*TARGETS, "jsonl://jl", "csv://cs", "mongoexport://mo"]:
         try:
@@ -219,12 +241,49 @@ def carried(name: str, attr: str, other: str, tmp_path, engines) -> int:
         for engine in engines:
             migrate(Plan(back, place, "back.json", engine, overwrite=True))
             found = json.loads((tmp_path / "back.json").read_text())["src"]
-            assert sorted(map(repr, found)) == sorted(map(repr, rows)), (place, engine)
+            assert same_rows(found), (place, engine)
         gone = tmp_path / place.rpartition("/")[2]
         shutil.rmtree(gone) if gone.is_dir() else gone.unlink()
     left = {path.name for path in tmp_path.iterdir()}
     assert left <= {"back.json", "m.json", "s.json"}
     return held
+
+
+def carried_by_postgres(names, folder, base, address, engine: str) -> bool:
+    """Carry three rows into a server and out again under hostile names, and run the SQL that is
+    printed for them.
+
+    Args:
+      names: of the table, its text column and its number.
+      folder: the current folder.
+      base: a connection to the server.
+      address: its URL.
+      engine: engine of the runs.
+
+    Returns:
+      True if the server held them; False if they were refused, as only names that it cuts are.
+    """
+    made = mappings(*names)
+    if made is None:
+        return False
+    again, back = load_again(made[0], folder), made[1]
+    (folder / "s.json").write_text(json.dumps({"src": ROWS}))
+    try:
+        migrate(Plan(again, "s.json", address, engine, work=folder / "work"))
+    except UserError as error:
+        assert "please report" not in str(error)
+        cut = any(len(name.encode()) > 63 or "\0" in name for name in names)
+        assert cut or set(names[1:]) & set(SYSTEM_COLUMNS), error
+        left = "SELECT nspname FROM pg_namespace WHERE nspname LIKE 'latentax%'"
+        assert base.execute(left).fetchall() == [] and not (folder / "work").exists()
+        return False
+    migrate(Plan(back, address, "back.json", engine, overwrite=True))
+    assert same_rows(json.loads((folder / "back.json").read_text())["src"])
+    facts = {names[0]: [tuple(row.values()) for row in ROWS]}
+    printed = on_postgres.bags(base, back.program, back.source, back.target, facts)
+    assert printed["src"] == Counter(facts[names[0]])
+    base.execute(f"DROP TABLE public.{quoted(names[0])}".encode())
+    return True
 
 
 def load_again(mapping, folder):
@@ -249,6 +308,43 @@ def test_any_name_goes_through_every_place_and_engine(tmp_path_factory, engine, 
     folder = tmp_path_factory.mktemp("n")
     with contextlib.chdir(folder):
         carried(name, attr, other, folder, [engine])
+
+
+SERVER = [HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
+
+
+@settings(max_examples=4, deadline=None, suppress_health_check=SERVER)
+@given(names=st.tuples(NAMES, NAMES, NAMES))
+def test_postgres_holds_any_name_or_refuses_it(tmp_path_factory, postgres, postgres_address, names):
+    folder = tmp_path_factory.mktemp("n")
+    with contextlib.chdir(folder):
+        carried_by_postgres(names, folder, postgres, postgres_address, "duckdb")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("engine", ["duckdb", "sqlite", "memory"])
+@settings(max_examples=60, deadline=None, suppress_health_check=SERVER)
+@given(names=st.tuples(NAMES, NAMES, NAMES))
+def test_postgres_holds_many_names(tmp_path_factory, postgres, postgres_address, engine, names):
+    folder = tmp_path_factory.mktemp("n")
+    with contextlib.chdir(folder):
+        carried_by_postgres(names, folder, postgres, postgres_address, engine)
+
+
+@pytest.mark.parametrize("name", ["rowid", "latentax_progress__", "pg_class", "%s", 'a"; DROP --'])
+def test_postgres_holds_a_hostile_name(name, tmp_path, monkeypatch, postgres, postgres_address):
+    monkeypatch.chdir(tmp_path)
+    names = (name, "v0", name)
+    assert carried_by_postgres(names, tmp_path, postgres, postgres_address, "duckdb")
+
+
+def test_a_column_that_postgres_has_already_is_refused(tmp_path, monkeypatch, postgres_address):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "s.json").write_text(json.dumps({"src": ROWS}))
+    there = mappings("t", "xmin", "b")[0]
+    with pytest.raises(UserError, match="a column xmin of its own: rename it"):
+        migrate(Plan(there, "s.json", postgres_address))
+    assert [path.name for path in tmp_path.iterdir()] == ["s.json"]
 
 
 def test_ordinary_hostile_names_are_held_by_every_place(tmp_path, monkeypatch):

@@ -26,12 +26,14 @@ def test_one_hot_has_exactly_its_choices(n):
     assert models(sat, choices) == {tuple(i == j for j in range(n)) for i in range(n)}
 
 
-def test_weights_bound_the_sum():
+@pytest.mark.parametrize("first", [None, 1, 4])
+def test_weights_bound_the_sum(first, monkeypatch):
+    monkeypatch.setattr("reasoning.synthesis.sat.MORE_BOUNDS", 2)
     weights = (1, 2, 3, 3)
     for bound in range(10):
         sat = Sat(seed=bound)
         literals = [sat.new() for _ in weights]
-        sat.weigh(dict(zip(literals, weights, strict=True)), most=9)
+        sat.weigh(dict(zip(literals, weights, strict=True)), most=9, first=first)
         expected = {
             m
             for m in itertools.product((False, True), repeat=4)

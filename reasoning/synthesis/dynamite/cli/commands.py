@@ -56,6 +56,8 @@ class Learn:
     """
     max_rules: int = 1
     """Rules for one collection where one is not enough."""
+    effort: float = 1.0
+    """Work on one collection before it counts as without a rule, as a multiple of the default."""
 
 
 @dataclass(frozen=True)
@@ -146,7 +148,7 @@ def learn(command: Learn) -> int:
         _schema(command.target_schema, target, command.target_example, source)
     )
     constants = tuple(map(_constant, command.constants))
-    options = Options(command.budget, command.seed, constants, command.max_rules)
+    options = Options(command.budget, command.seed, constants, command.max_rules, command.effort)
     found = synthesize_mapping(source_schema, target_schema, [(source, target)], options)
     if isinstance(found, Unsat):
         print(f"no program: {found.reason}", file=sys.stderr)

@@ -17,6 +17,8 @@ ATOM, CONSTANT, LIKELY, FIRM = 4, 3, 2, 2
 """Prices: an atom in the body, a constant, one that the target's names hold, that a column holds
 something; equalities and sources of head columns have theirs in the sketch.
 """
+FIRST_COST = 16
+"""Bounds that are prepared before the search; most rules cost less."""
 MOST_COST = 60
 """Bounds beyond this are not counted any more: the search then takes any program."""
 
@@ -164,7 +166,7 @@ class Encoding:
             weights |= {names[p]: price for p, price in options.items() if price}
         weights |= dict.fromkeys(self.present.values(), FIRM)
         self.weights = weights
-        self.sat.weigh(weights, MOST_COST)
+        self.sat.weigh(weights, MOST_COST, FIRST_COST)
 
     def literal(self, fact: Fact) -> int | None:
         """The literal of a fact; None if the sketch cannot make it true."""

@@ -284,19 +284,19 @@ def lifted(sketch: Sketch, clause: Clause) -> Iterator[Clause]:
         *(itertools.permutations(group) for group in twins if len(group) > 1)
     )
     moved = [group for group in twins if len(group) > 1]
-    found = set()
+    found: dict[Clause, None] = {}
     for order in itertools.islice(orders, MOST_LIFTS):
-        to = {
-            p: q
-            for group, new in zip(moved, order, strict=True)
-            for a, b in zip(group, new, strict=True)
-            for p, q in zip(sketch.of_copy(a), sketch.of_copy(b), strict=True)
-        }
-        found.add(frozenset(_moved(fact, to) for fact in clause))
-    if len(found) == 1:
-        yield from found
-        return
-    yield from sorted(found, key=lambda one: sorted(map(repr, one)))
+        move = sketch.moves.get(order)
+        if move is None:
+            to = {
+                p: q
+                for group, new in zip(moved, order, strict=True)
+                for a, b in zip(group, new, strict=True)
+                for p, q in zip(sketch.of_copy(a), sketch.of_copy(b), strict=True)
+            }
+            move = sketch.moves[order] = _Move(to)
+        found[frozenset(map(move.__getitem__, clause))] = None
+    yield from found
 
 
 def _positions(fact):
@@ -307,6 +307,18 @@ def _positions(fact):
         if fact.kind == "head"
         else [fact.one]
     )
+
+
+class _Move(dict):
+    """Facts at other positions, each made once: a clause holds hundreds, and few are new."""
+
+    def __init__(self, to: dict[int, int]):
+        super().__init__()
+        self.to = to
+
+    def __missing__(self, fact: Fact) -> Fact:
+        made = self[fact] = _moved(fact, self.to)
+        return made
 
 
 def _moved(fact: Fact, to: dict[int, int]) -> Fact:

@@ -72,7 +72,7 @@ class Search:
         self.tied = True
         self.blamed: set[tuple[int, Any]] = set()
         self.best: tuple[int, Candidate] | None = None
-        self.effort = 0
+        self.effort = 0.0
 
     def start_from(self, clauses: list[Fact] | None):
         """Prefer rules that extend another one: the parent's. Dropped when nothing extends it."""
@@ -92,8 +92,8 @@ class Search:
           most: the highest price.
 
         Returns:
-          A candidate; False if there is none (at this price); None if time, or the effort in
-          conflicts where `effort` limits it, ran out.
+          A candidate; False if there is none (at this price); None if time, or the solver's work
+          where `effort` limits it, ran out.
         """
         while True:
             found = self.encoding.solve(self._assumptions(only), self.bound, self._goes_on)
@@ -111,7 +111,7 @@ class Search:
 
     def _goes_on(self) -> bool:
         """Test whether time and effort are left."""
-        spent = bool(self.effort) and self.encoding.sat.conflicts >= self.effort
+        spent = bool(self.effort) and self.encoding.sat.work >= self.effort
         return self.clock.in_time() and not spent
 
     def block(self, candidate: Candidate):

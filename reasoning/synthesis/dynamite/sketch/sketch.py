@@ -74,6 +74,11 @@ class Sketch:
         return self._spans[copy]
 
     @functools.cached_property
+    def moves(self) -> dict:
+        """Facts at the positions of other copies, by the order of the copies: `lessons.lifted`."""
+        return {}
+
+    @functools.cached_property
     def _spans(self) -> tuple[range, ...]:
         owners = [owner for owner, _ in self.positions]
         starts = [owners.index(copy) for copy in range(len(self.copies))]
@@ -96,8 +101,8 @@ class Reach:
     """Head columns that no source fills, with the value that they have in every record."""
     hint: str = ""
     """A word that the names of the right columns hold."""
-    effort: int = 0
-    """Conflicts of the solver after which the search is given up; 0: only when time runs out."""
+    effort: float = 0.0
+    """Propagations of the solver after which the search is given up; 0: only when time runs out."""
 
 
 @dataclass(frozen=True)

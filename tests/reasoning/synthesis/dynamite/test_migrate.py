@@ -7,6 +7,7 @@ import random
 import sqlite3
 import subprocess
 import sys
+import tracemalloc
 from dataclasses import replace
 
 import pytest
@@ -464,6 +465,34 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
 """
 
 
+def test_only_a_range_of_documents_is_held_at_a_time(tmp_path):
+    source, target = (
+        parse_schema(
+            {"collections": {name: {"fields": {"k": "int", "l": {"fields": {"w": "str"}}}}}}
+        )
+        for name in "sd"
+    )
+    rule = "d(k, i), d?l(i, w) :- s(k, a), s?l(a, w), i = id(k)."
+    mapping = Mapping(source, target, parse_program("d(k, i) :- s(k, _), i = id(k).\n" + rule))
+    peaks: dict[int, int] = {}
+    (tmp_path / "s.json").write_text('{"s": []}')
+    migrate(Plan(mapping, str(tmp_path / "s.json"), str(tmp_path / "o")))
+    for number in (300, 2_400):
+        records = [{"k": k, "l": [{"w": f"word {k}"}] * 2} for k in range(number)]
+        (tmp_path / "s.json").write_text(json.dumps({"s": records}))
+        plan = Plan(mapping, str(tmp_path / "s.json"), str(tmp_path / "o"), chunk=300)
+        del records
+        tracemalloc.start()
+        try:
+            migrate(replace(plan, overwrite=True))
+            peaks[number] = tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+    # Held all at once they would be 2 MB more.
+    assert peaks[2_400] < peaks[300] + 1_000_000, peaks
+
+
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_number_of_documents(tmp_path):
     """Above the interpreter and what DuckDB may hold stands a part that is the same for ten times
     as many documents.

@@ -18,6 +18,7 @@ from reasoning.synthesis.engines.memory import evaluate
 from reasoning.synthesis.facts import from_facts, to_facts
 from reasoning.synthesis.schema import flat_columns
 from reasoning.synthesis.syntax import parse_program
+from tests.reasoning.synthesis import on_postgres
 from tests.reasoning.synthesis.naive import flat_records
 
 pytest.importorskip("duckdb")
@@ -97,6 +98,31 @@ def test_engines_agree_on_the_number_of_equal_records(found, facts, distinct):
     expected = memory.bags(program, SOURCE, TARGET, doubled)
     for engine in (sqlite, duck):
         assert engine.bags(program, SOURCE, TARGET, doubled) == expected, engine.__name__
+
+
+def agree_on_postgres(base, found, facts, distinct):
+    """Compare the printed SQL with the reference on tables whose rows repeat."""
+    program = Program(tuple(replace(rule, distinct=distinct) for rule in found))
+    doubled = facts | {"R": facts["R"] * 2}
+    expected = memory.bags(program, SOURCE, TARGET, doubled)
+    assert on_postgres.bags(base, program, SOURCE, TARGET, doubled) == expected
+
+
+SERVER = [HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
+PROGRAMS = st.lists(rules(), min_size=1, max_size=3)
+
+
+@settings(max_examples=5, deadline=None, suppress_health_check=SERVER)
+@given(PROGRAMS, instances(), st.booleans())
+def test_postgres_agrees_on_the_number_of_equal_records(postgres, found, facts, distinct):
+    agree_on_postgres(postgres, found, facts, distinct)
+
+
+@pytest.mark.slow
+@settings(max_examples=200, deadline=None, suppress_health_check=SERVER)
+@given(PROGRAMS, instances(), st.booleans())
+def test_postgres_agrees_on_many_programs(postgres, found, facts, distinct):
+    agree_on_postgres(postgres, found, facts, distinct)
 
 
 def test_rows_are_kept_unless_marked():
