@@ -23,6 +23,8 @@ NEO4J = {
 """Types in headers of neo4j-admin; decimals are text there, which keeps their digits."""
 OBJECT_ID = re.compile("[0-9a-f]{24}")
 INT32 = 2**31
+DECIMAL128 = 34
+"""Digits of MongoDB's decimals."""
 
 
 def check_neo4j(schema: Schema, where: str):
@@ -35,6 +37,13 @@ def check_neo4j(schema: Schema, where: str):
             raise UserError(f"{where}: a graph database holds no nested {c.children[0].name!r}")
         if is_edge(c):
             ends_of(schema, c, where)
+        # It takes the names of files for regular expressions.
+        pattern = set(c.name) & set("*+?[]|^$\\")
+        file, files = c.name + ".csv", [f"{one.name}.csv" for one in schema.collections]
+        if pattern or [one for one in files if re.fullmatch(file, one)] != [file]:
+            raise UserError(
+                f"{where}: neo4j-admin takes the file of {c.name!r} for a pattern: rename it"
+            )
 
 
 def neo4j_lines(schema: Schema, collection: Collection, lines: Iterable[str]) -> Iterator[str]:
@@ -77,15 +86,13 @@ def _cell(value: Any, kind: str) -> str:
 
 def neo4j_command(schema: Schema) -> str:
     """A shell script that imports the files next to it."""
-    parts = ["neo4j-admin database import full", "--multiline-fields=true"]
+    # The name of the database comes first: behind --nodes it would be taken for a file.
+    parts = ["neo4j-admin database import full neo4j", "--overwrite-destination=true"]
+    parts.append("--multiline-fields=true")
     for c in sorted(schema.collections, key=is_edge):
         option = "relationships" if is_edge(c) else "nodes"
         parts.append(shlex.quote(f"--{option}={c.name}={file_name(c.name, 'csv')}"))
-    return (
-        '#!/bin/sh\ncd "$(dirname "$0")" || exit 1\n'
-        + " \\\n  ".join([*parts, "--overwrite-destination neo4j"])
-        + "\n"
-    )
+    return '#!/bin/sh\ncd "$(dirname "$0")" || exit 1\n' + " \\\n  ".join(parts) + "\n"
 
 
 def extended(collection: Collection, record: dict) -> dict:
@@ -115,7 +122,14 @@ def _value(value: Any, kind: str, where: str) -> Any:
     if kind == "float":
         return float(value)
     if kind == "decimal":
-        return {"$numberDecimal": str(value)}
+        shown = str(value)
+        shown = shown.rstrip("0").rstrip(".") if "." in shown else shown
+        if len(shown.strip("-").replace(".", "").lstrip("0")) > DECIMAL128:
+            raise UserError(
+                f"{where} is {value}, and MongoDB keeps {DECIMAL128} digits: make it text in the "
+                "target"
+            )
+        return {"$numberDecimal": shown}
     if kind in ("date", "datetime"):
         moment = f"{value} 00:00:00" if kind == "date" else value
         whole, _, part = moment.replace(" ", "T").partition(".")
