@@ -65,20 +65,28 @@ def write_all(texts: Sequence[tuple[str | Path, str]]):
     """Write small files, all of them or none: under other names first.
 
     Raises:
-      UserError: a place cannot be written; then nothing is, but where a rename fails after others.
+      UserError: a place cannot be written; then all files are as they were.
     """
     places = [(Path(path), text) for path, text in texts]
     for path, _ in places:
         if path.is_dir() or not path.name:
             raise UserError(f"{path} is a folder: give the path of a file")
     partials = [path.with_name(path.name + ".partial") for path, _ in places]
+    before: list[tuple[Path, bytes | None]] = []
     try:
         for (path, text), partial in zip(places, partials, strict=True):
             with writing(path):
                 partial.write_text(text, encoding="utf-8")
         for (path, _), partial in zip(places, partials, strict=True):
             with writing(path):
+                kept = path.read_bytes() if path.exists() else None
                 partial.replace(path)
+                before.append((path, kept))
+    except BaseException:
+        for path, kept in reversed(before):
+            with contextlib.suppress(OSError):
+                path.unlink() if kept is None else path.write_bytes(kept)
+        raise
     finally:
         for partial in partials:
             with contextlib.suppress(OSError):

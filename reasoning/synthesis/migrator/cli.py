@@ -8,7 +8,7 @@ import re
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -157,10 +157,13 @@ def synthesize(command: Synthesize) -> int:
         keep_by_hand=not command.strict,
         constants=command.constant,
         renumber=command.renumber,
+        keep_keys=command.downgrade is not None and not command.renumber,
         renames=command.rename,
         drops=command.drop,
     )
     try:
+        if command.downgrade:
+            _refuse_early(command, options)
         found = _found(command, options, tell)
     except Undecided as problem:
         raise UserError(_counted(command, problem)) from problem
@@ -218,6 +221,19 @@ def synthesize(command: Synthesize) -> int:
     if counts:
         print(in_columns(counts))
     return FOUND
+
+
+def _refuse_early(command: Synthesize, options: Options) -> None:
+    """Refuse a downgrade that is impossible before the checks, which take most of the time.
+
+    Raises:
+      UserError: there is no way back.
+    """
+    quick = _found(command, replace(options, bound=0, verify="off"), lambda line: None)
+    if isinstance(quick, Refactoring):
+        back, reason = _way_back(quick)
+        if back is None:
+            raise UserError(f"{reason}; leave out --downgrade")
 
 
 def _counted(command: Synthesize, problem: Undecided) -> str:

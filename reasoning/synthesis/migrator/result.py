@@ -42,6 +42,8 @@ class Options:
     or is given them.
     """
 
+    keep_keys: bool = False
+    """Give no row another key, so that there is a way back."""
     renames: tuple[str, ...] = ()
     """Places of old columns, each "table.column=new_table.new_column"."""
     drops: tuple[str, ...] = ()

@@ -210,7 +210,7 @@ def _with_merges(task: _Task, merges: list[Merged]) -> Refactoring | OutOfTime |
     plainer = read_tables(text, task.options.dialect, where)
     task.progress(f"merged tables: {'; '.join(one.words() for one in merges)}")
     quick = replace(task.options, bound=min(task.options.bound, 1), verify="off", constants=())
-    inner = replace(task, target=plainer, options=quick)
+    inner = replace(task, target=plainer, options=quick, progress=lambda line: None)
     plain = _with_lookups(inner) or _search(inner)
     if not isinstance(plain, Refactoring):
         return plain if isinstance(plain, OutOfTime) else plain.reason
@@ -236,7 +236,9 @@ def _with_merges(task: _Task, merges: list[Merged]) -> Refactoring | OutOfTime |
         if name not in left and (name in plain.rewritten or one != plain.new.named(name))
     )
     new = _with(old, {name: made[name] for name in rewritten}, task.target)
-    shifts = renumbered(mapping, old, task.options.renumber)
+    task.progress(f"{len(rewritten)} of {len(old.functions)} functions rewritten; comparing")
+    given = task.options
+    shifts = {} if given.keep_keys else renumbered(mapping, old, given.renumber)
     mapping = replace(mapping, shifts=shifts)
     notes = (*plain.notes, *merge_notes(merges, mapping))
     found = replace(
@@ -306,7 +308,8 @@ def _with_lookups(task: _Task) -> Refactoring | None:
     plainer = read_tables(text, task.options.dialect, "the new schema without lookup tables")
     task.progress(f"lookup tables: {', '.join(one.lookup for one in lookups)}")
     quick = replace(task.options, bound=min(task.options.bound, 1), verify="off")
-    plain = _search(replace(task, target=plainer, options=quick))
+    inner = replace(task, target=plainer, options=quick, progress=lambda line: None)
+    plain = _search(inner)
     if not isinstance(plain, Refactoring):
         return None
     rewriter, made, left = Rewriter(lookups, task.target), {}, {}
@@ -328,6 +331,7 @@ def _with_lookups(task: _Task) -> Refactoring | None:
         if name not in left and (name in plain.rewritten or one != plain.new.named(name))
     )
     new = _with(old, {name: made[name] for name in rewritten}, task.target)
+    task.progress(f"{len(rewritten)} of {len(old.functions)} functions rewritten; comparing")
     try:
         mapping = real_mapping(plain.mapping, lookups, task.target)
         world = simulation(old, mapping, [old.named(name) for name in rewritten], task.options.seed)

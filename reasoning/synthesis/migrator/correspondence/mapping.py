@@ -91,7 +91,9 @@ class DataMapping:
     twins: frozenset[frozenset[Place]] = frozenset()
     """Pairs of source columns of which one place holds both."""
     shifts: dict[Place, tuple[Place, ...]] = field(default_factory=dict)
-    """Source columns whose values become others, and the keys whose highest values are added."""
+    """Source columns whose values become others, and the keys whose highest values are added; the
+    last is the column's own key, which is behind those.
+    """
 
     @property
     def parts(self) -> list[Rule]:

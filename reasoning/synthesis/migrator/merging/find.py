@@ -5,18 +5,15 @@ their keys have a place in the new table's key, and most of their columns have a
 constants are those that the new schema allows (CHECK, ENUM), else words of the old tables' names.
 """
 
-import functools
 import itertools
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from reasoning.synthesis.errors import UserError, need
+from reasoning.synthesis.errors import UserError
 from reasoning.synthesis.migrator.correspondence.problem import same_tables
 from reasoning.synthesis.migrator.correspondence.similarity import similarity, singular
-from reasoning.synthesis.migrator.sql.ddl_statements import Written, creates_table, statements_of
-from reasoning.synthesis.migrator.sql.ddl_text import constant_of
 from reasoning.synthesis.migrator.sql.tables import Edge, Place, Table, Tables
 
 ALIKE = 0.6
@@ -53,6 +50,8 @@ class Merged:
     """True if the user gives the constants, or the new schema lists ones like the tables' names."""
     references: frozenset[str]
     """Columns of the new table that refer to others."""
+    listed: bool = False
+    """True if the new schema lists the constants."""
     loose: dict[str, tuple[tuple[str, Edge], ...]] = field(default_factory=dict)
     """For old tables, the new columns that hold one of their references and declare none, with
     the old reference.
@@ -81,7 +80,8 @@ class Merged:
     def words(self) -> str:
         """A sentence on the constants."""
         said = ", ".join(f"{part.value!r} for {part.source}" for part in self.parts)
-        why = "" if self.declared else "; a guess by the names: --constant TABLE=VALUE sets others"
+        guess = "which is whose is a guess by the names" if self.listed else "a guess by the names"
+        why = "" if self.declared else f"; {guess}: --constant TABLE=VALUE sets others"
         return f"{self.table}.{self.column} is {said}{why}"
 
 
@@ -131,7 +131,7 @@ def _merged(source: Tables, target: Tables, place: Place, taken, given) -> Merge
     table = target[name]
     if any(edge.table == name and edge.columns == (column,) for edge in target.edges):
         return None
-    kind, values = table.types[column], allowed_values(target, name, column)
+    kind, values = table.types[column], table.allowed.get(column, ())
     if kind in ("float", "date", "datetime", "decimal") or (kind == "bool" and len(values) != 2):
         return None
     named = any(word in column.lower() for word in WORDS)
@@ -153,14 +153,15 @@ def _merged(source: Tables, target: Tables, place: Place, taken, given) -> Merge
     parts = tuple(Part(one, chosen[one], fits[one]) for one in sources)
     refers = frozenset(c for edge in target.edges if edge.table == name for c in edge.columns)
     known = bool(values) and all(_alike(one, chosen[one], column) for one in sources)
-    return Merged(name, column, parts, known or set(sources) <= set(given), refers)
+    declared = known or set(sources) <= set(given)
+    return Merged(name, column, parts, declared, refers, bool(values))
 
 
 def _alike(source: str, value: Any, column: str) -> bool:
     """Test if a constant is a word of the old table's name, or the column's of the other ones."""
     if isinstance(value, bool):
         return value <= (similarity(singular(source), re.sub(r"(?i)^(is|has)_?", "", column)) > 0.5)
-    words = [singular(word) for word in (source, *re.split(r"[_\W]+", source)) if word]
+    words = [singular(word) for word in (source, *_words(source))]
     return any(similarity(word, str(value)) > 0.5 for word in words)
 
 
@@ -233,55 +234,6 @@ def namesakes(source: Tables, old: str, target: Tables, name: str, without: str)
     return found
 
 
-@functools.lru_cache(maxsize=4)
-def _written(ddl: str, dialect: str) -> list[Written]:
-    """The statements of a schema, only to be read: every column asks for them."""
-    return statements_of(ddl, dialect)
-
-
-def allowed_values(target: Tables, table: str, column: str) -> tuple[Any, ...]:
-    """The values that CHECK, ENUM or the type BOOLEAN allows; empty: any."""
-    exp = need("sqlglot").exp
-    written = _written(target.ddl, target.dialect)
-    tree = next(one.tree for one in written if creates_table(one) and one.table == table)
-    part = next(
-        p for p in tree.this.expressions if isinstance(p, exp.ColumnDef) and p.name == column
-    )
-    kind = part.args.get("kind")
-    if kind is not None and kind.this.name == "BOOLEAN":
-        return (True, False)
-    if kind is not None and kind.this.name == "ENUM":
-        return tuple(one.this for one in kind.expressions)
-    if kind is not None and kind.args.get("kind") is not None:
-        named = str(kind.args["kind"].name).lower()
-        for one in written:
-            enum = one.tree.args.get("expression") if one.kind == "TYPE" else None
-            listed = enum is not None and getattr(enum.this, "name", "") == "ENUM"
-            if listed and one.tree.this.name.lower() == named:
-                return tuple(value.this for value in enum.expressions)
-    for check in tree.find_all(exp.CheckColumnConstraint):
-        if values := _listed(check.this, column, exp):
-            return values
-    return ()
-
-
-def _listed(tree, column: str, exp) -> tuple[Any, ...]:
-    """The constants of `column IN (...)`, or of equalities between which OR stands."""
-    while isinstance(tree, exp.Paren):
-        tree = tree.this
-    if isinstance(tree, exp.Or):
-        sides = [_listed(side, column, exp) for side in (tree.this, tree.expression)]
-        return (*sides[0], *sides[1]) if all(sides) else ()
-    inner = tree.this if isinstance(tree, exp.In | exp.EQ) else None
-    while isinstance(inner, exp.Paren | exp.Cast):
-        inner = inner.this
-    if not isinstance(inner, exp.Column) or inner.name != column:
-        return ()
-    given = tree.expressions if isinstance(tree, exp.In) else [tree.expression]
-    values = [constant_of(one, exp) for one in given]
-    return tuple(value[0] for value in values if value) if all(values) else ()
-
-
 def _constants(sources, place: Place, target: Tables, values) -> dict[str, Any]:
     """A constant for each old table: by their names among those allowed, else made of them."""
     name, column = place
@@ -319,9 +271,14 @@ def _constants(sources, place: Place, target: Tables, values) -> dict[str, Any]:
     return words
 
 
+def _words(name: str) -> list[str]:
+    """The words of a name, with strokes or capitals between them."""
+    return [word for word in re.split(r"[_\W]+|(?<=[a-z])(?=[A-Z])", name) if word]
+
+
 def _telling(sources) -> dict[str, str]:
     """Words that the tables' names do not share: post, photo of post_comments, photo_comments."""
-    parts = {one: [w for w in re.split(r"[_\W]+|(?<=[a-z])(?=[A-Z])", one) if w] for one in sources}
+    parts = {one: _words(one) for one in sources}
     found = {}
     for one, mine in parts.items():
         others = [set(map(str.lower, words)) for other, words in parts.items() if other != one]

@@ -15,18 +15,10 @@ from reasoning.synthesis.migrator.correspondence.mapping import (
 )
 from reasoning.synthesis.migrator.correspondence.problem import Correspondence
 from reasoning.synthesis.migrator.merging.find import Merged
+from reasoning.synthesis.migrator.merging.shown_keys import referring, shown
 from reasoning.synthesis.migrator.sketch.target import Unrewritable
-from reasoning.synthesis.migrator.sql.program import (
-    Col,
-    Delete,
-    Insert,
-    Param,
-    Program,
-    Select,
-    Update,
-)
+from reasoning.synthesis.migrator.sql.program import Program
 from reasoning.synthesis.migrator.sql.tables import Edge, Place, Tables
-from reasoning.synthesis.migrator.sql.visitors import here, nodes
 
 
 def merged_mapping(plain: DataMapping, merges: list[Merged], target: Tables) -> DataMapping:
@@ -117,7 +109,7 @@ def merge_notes(merges: list[Merged], mapping: DataMapping) -> tuple[str, ...]:
     """Sentences on the constants, on what was taken for granted, and on keys that change."""
     found = [one.words() for one in merges]
     for (table, column), keys in mapping.shifts.items():
-        highest = " and of ".join(".".join(key) for key in keys)
+        highest = " and of ".join(".".join(key) for key in keys[:-1])
         found.append(f"{table}.{column} is numbered anew: the highest value of {highest} is added")
     return (*found, *left_out(merges, mapping.source))
 
@@ -154,7 +146,7 @@ def merged_images(plain: Correspondence, merges: list[Merged]) -> Correspondence
 
 def renumbered(mapping: DataMapping, program: Program, asked: bool) -> dict[Place, tuple]:
     """Old columns to whose values the highest ones of other tables are added, so that keys that
-    two old tables share become different; with those keys.
+    two old tables share become different; with those keys, the column's own the last.
 
     Args:
       mapping: the mapping to the real schema.
@@ -177,53 +169,5 @@ def renumbered(mapping: DataMapping, program: Program, asked: bool) -> dict[Plac
             continue
         for n, place in enumerate(places[1:], 1):
             for one in (place, *referring(mapping.source, place)):
-                found[one] = tuple(places[:n])
+                found[one] = tuple(places[: n + 1])
     return found
-
-
-def referring(source: Tables, place: Place) -> list[Place]:
-    """The columns that refer to a key of one column, directly or by way of others."""
-    found, waiting = [], [place]
-    while waiting:
-        at = waiting.pop()
-        for edge in source.edges:
-            one = (edge.table, edge.columns[0])
-            if edge.to == at[0] and edge.to_columns == (at[1],) and one not in (*found, place):
-                found.append(one)
-                waiting.append(one)
-    return found
-
-
-def shown(program: Program, source: Tables, place: Place) -> bool:
-    """Test if a program shows a key, or one that refers to it, or compares or fills it with values
-    from outside.
-    """
-    places = {place, *referring(source, place)}
-    for function in program.functions:
-        if not function.statements and {table for table, _ in places} & function.tables:
-            return True
-        for tree in nodes(function.statements):
-            if isinstance(tree, Select):
-                names = {s.alias: s.table for s in tree.sources}
-                whole = (tree.outs, tree.where, tree.order, tree.group, tree.having)
-                inside = _columns((whole, tuple(s.on for s in tree.sources)))
-                for pair in tree.joins:
-                    ends = [(names[c.alias], c.name) in places for c in pair if c.alias in names]
-                    inside += pair if True in ends and False in ends else ()
-            elif isinstance(tree, Delete | Update):
-                names, inside = {tree.table: tree.table}, _columns(tree.where)
-                if isinstance(tree, Update):
-                    inside += [Col(tree.table, column) for column, _ in tree.sets]
-            elif isinstance(tree, Insert):
-                names = {tree.table: tree.table}
-                given = zip(tree.columns, tree.values, strict=True)
-                inside = [Col(tree.table, c) for c, v in given if isinstance(v, Param)]
-            else:
-                continue
-            if any((names.get(c.alias, c.alias), c.name) in places for c in inside):
-                return True
-    return False
-
-
-def _columns(tree) -> list[Col]:
-    return [node for node in here(tree) if isinstance(node, Col)]

@@ -92,9 +92,11 @@ def _shared(plan: Plan, queries: Queries) -> Iterator[Check]:
                     f"SELECT DISTINCT {known} AS k FROM {queries.rows(part)} WHERE {given}"
                 )
             tables = " and ".join(part.anchor for part in rule.parts)
+            number = columns == target.key and [target.types[c] for c in columns] == ["int"]
+            hint = " (--renumber gives them other keys)" if number else ""
             yield Check(
                 f"{rule.table} is unique by {', '.join(columns)}, and {{}} values are in more than "
-                f"one of {tables}",
+                f"one of {tables}{hint}",
                 f"SELECT k FROM ({' UNION ALL '.join(texts)}) AS all_keys GROUP BY k "
                 "HAVING COUNT(*) > 1",
             )

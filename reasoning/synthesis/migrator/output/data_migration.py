@@ -12,6 +12,7 @@ from reasoning.synthesis.errors import need
 from reasoning.synthesis.migrator.correspondence.mapping import Copy, DataMapping, Fixed
 from reasoning.synthesis.migrator.output.data_checks import STOP, checks_of, failing, stop_sql
 from reasoning.synthesis.migrator.output.data_queries import Queries
+from reasoning.synthesis.migrator.output.live_objects import name_in, old_name, only_there
 from reasoning.synthesis.migrator.output.migration_plan import (
     NEW,
     OLD,
@@ -82,7 +83,7 @@ def migration_steps(mapping: DataMapping, dialect: str, plan: Plan | None = None
     """The statements of the script between BEGIN and COMMIT."""
     plan = plan or plan_of(mapping, dialect)
     before, after = _others(plan)
-    checks = [stop_sql(check, dialect) for check in checks_of(plan)]
+    checks = [*(stop_sql(check, dialect) for check in checks_of(plan)), *only_there(plan)]
     if checks and dialect == "mysql":
         strict = (
             "SET SESSION sql_mode = CONCAT_WS(',', NULLIF(@@sql_mode, ''), 'STRICT_ALL_TABLES')"
@@ -91,7 +92,6 @@ def migration_steps(mapping: DataMapping, dialect: str, plan: Plan | None = None
         checks.append(f"DROP TEMPORARY TABLE {STOP}")
     return [
         *checks,
-        *_keeps_all(plan),
         *before,
         *_set_aside(plan),
         *_renames(plan),
@@ -109,66 +109,6 @@ def migration_steps(mapping: DataMapping, dialect: str, plan: Plan | None = None
 
 def _alter(plan: Plan, table: str) -> str:
     return f"ALTER TABLE {plan.target(table)}"
-
-
-def _keeps_all(plan: Plan) -> Iterator[str]:
-    """Stop if the database has something on a table to be rebuilt that the old schema does not
-    show, and that would be lost.
-    """
-    source, going = plan.mapping.source, plan.dropped
-    if not going or plan.dialect not in ("sqlite", "postgres"):
-        return
-    known = {
-        one.tree.find(need("sqlglot").exp.Table).name if one.kind == "VIEW" else _name(one)
-        for one in statements_of(source.ddl, source.dialect)
-        if one.kind in ("INDEX", "TRIGGER", "VIEW")
-    }
-    listed = ", ".join(literal(name) for name in sorted(known) if name) or "''"
-    if plan.dialect == "sqlite":
-        for name in going:
-            here = literal(name.lower())
-            word = literal(f"%{name.lower()}%")
-            lost = literal(
-                f" depends on {name}, which is rebuilt or dropped, and is not in the old schema: "
-                "add it there"
-            )
-            words = f"type || ' ' || name || {lost}"
-            yield failing(
-                words,
-                f"sqlite_master WHERE name NOT IN ({listed}) AND sql IS NOT NULL AND "
-                f"((type IN ('index', 'trigger') AND lower(tbl_name) = {here}) OR "
-                f"(type IN ('view', 'trigger') AND lower(sql) LIKE {word}))",
-                plan.dialect,
-            )
-        return
-    for name in going:
-        regclass = f"CAST({literal(_old_name(plan, name))} AS regclass)"
-        lost = literal(
-            f" on {name}, which is rebuilt or dropped, is not in the old schema: add it there"
-        )
-        yield failing(
-            f"'trigger ' || tgname || {lost}",
-            f"pg_trigger WHERE tgrelid = {regclass} AND NOT tgisinternal AND "
-            f"tgname NOT IN ({listed})",
-            plan.dialect,
-        )
-        yield failing(
-            f"'the grant to ' || grantee || {lost}",
-            "information_schema.role_table_grants WHERE grantee <> grantor AND "
-            f"table_name = {literal(name)} AND table_schema = "
-            f"{literal(source[name].schema or 'public')}",
-            plan.dialect,
-        )
-
-
-def _old_name(plan: Plan, name: str) -> str:
-    schema = plan.mapping.source[name].schema
-    return ".".join(plan.name(part) for part in (schema, name) if part)
-
-
-def _name(one: Written) -> str:
-    named = one.tree.this
-    return named.name if hasattr(named, "name") else ""
 
 
 def _others(plan: Plan) -> tuple[list[str], list[str]]:
@@ -226,7 +166,7 @@ def _set_aside(plan: Plan) -> Iterator[str]:
         aside = plan.aside(name)
         if aside == name:
             continue
-        old = _old_name(plan, name)
+        old = old_name(plan, name)
         if plan.dialect == "duckdb":  # it renames no table that anything depends on
             yield f"CREATE TABLE {plan.source(name)} AS SELECT * FROM {old}"
             yield f"DROP TABLE {old}"
@@ -243,11 +183,11 @@ def _renames(plan: Plan) -> Iterator[str]:
         if not free:  # names that change places
             name = sorted(waiting)[0]
             turning[name] = waiting.pop(name)
-            yield f"ALTER TABLE {_old_name(plan, name)} RENAME TO {plan.name(NEW + name)}"
+            yield f"ALTER TABLE {old_name(plan, name)} RENAME TO {plan.name(NEW + name)}"
             continue
         for name in free:
             heir = waiting.pop(name)
-            yield f"ALTER TABLE {_old_name(plan, name)} RENAME TO {plan.name(heir)}"
+            yield f"ALTER TABLE {old_name(plan, name)} RENAME TO {plan.name(heir)}"
     for name, heir in turning.items():
         yield f"ALTER TABLE {plan.name(NEW + name)} RENAME TO {plan.name(heir)}"
     for name, heir in plan.in_place.items():
@@ -534,7 +474,7 @@ def _indices(plan: Plan) -> Iterator[str]:
         whole = all(c.name in kept for c in one.tree.find_all(exp.Column))
         if text not in new and (whole or plan.dialect in ("sqlite", "duckdb")):
             schema = source[one.table].schema
-            index = ".".join(plan.name(part) for part in (schema, _name(one)) if part)
+            index = ".".join(plan.name(part) for part in (schema, name_in(one)) if part)
             on = f" ON {plan.target(heir)}" if plan.dialect == "mysql" else ""
             yield f"DROP INDEX {index}{on}"
     yield from (one.text for one in after if _index_text(one, {}, {}) not in old)
@@ -560,6 +500,8 @@ def _numbers_on(plan: Plan) -> Iterator[str]:
     kept = {heir: name for name, heir in plan.in_place.items() if _changed(plan, name)}
     for table in (*made, *kept):
         for column in numbered(plan.new[table]):
+            if table in kept and _goes_on(plan, kept[table], column):
+                continue
             sequence = f"pg_get_serial_sequence({literal(plan.target(table))}, {literal(column)})"
             known = [f"(SELECT MAX({plan.name(column)}) FROM {plan.target(table)})", "0"]
             before = plan.old.get(table)
@@ -580,6 +522,12 @@ def _numbers_on(plan: Plan) -> Iterator[str]:
                 f"SELECT setval({sequence}, top) FROM (SELECT GREATEST({', '.join(known)}) AS top) "
                 "AS numbers WHERE top > 0"
             )
+
+
+def _goes_on(plan: Plan, name: str, column: str) -> bool:
+    """Test if a column of a table altered in place was numbered before: its sequence stays."""
+    names = kept_columns(plan, name)
+    return any(new == column and old in numbered(plan.old[name]) for old, new in names.items())
 
 
 def _changed(plan: Plan, name: str) -> bool:

@@ -39,10 +39,17 @@ class Queries:
         return f"{self.alias(table)}.{here}"
 
     def shifted(self, text: str, places: Iterable[Place]) -> str:
-        """A number to which the highest ones of some old columns are added."""
-        for table, column in places:
+        """A number of the last of some old columns, behind all numbers of those before; numbers
+        below 1 are raised as far as needed.
+        """
+        listed = list(places)
+        for n, (table, column) in enumerate(listed):
             named = self.plan.name(column) if self.before else self.plan.column(table, column)
-            text += f" + (SELECT COALESCE(MAX({named}), 0) FROM {self.table(table)})"
+            top, low = f"MAX({named})", f"MIN({named})"
+            parts = [f"CASE WHEN {top} > 0 THEN {top} ELSE 0 END"] * (n < len(listed) - 1)
+            parts += [f"CASE WHEN {low} < 1 THEN 1 - {low} ELSE 0 END"] * (n > 0)
+            if parts:
+                text += f" + (SELECT {' + '.join(parts)} FROM {self.table(table)})"
         return text
 
     def alias(self, table: str) -> str:
@@ -104,7 +111,7 @@ class Queries:
         if not numbering(self.mapping, rule.table, column, cell):
             key = (cell.anchor, self.mapping.source[cell.anchor].key[0])
             behind = [(one, self.mapping.source[one].key[0]) for one in self._others(cell)]
-            return self.shifted(self.column(*key), behind)
+            return self.shifted(self.column(*key), (*behind, key))
         number = f"{self.alias(cell.anchor)}.{NUMBER}"
         for other in self._others(cell):
             number += f" + (SELECT COUNT(*) FROM {self.table(other)})"

@@ -46,10 +46,24 @@ def _rule(mapping: DataMapping, name: str) -> Rule:
                 places.setdefault(cell.column, []).append((new, column))
     owned = mapping.owned(name)
     if not owned:
-        raise UserError(f"there is no way back: the rows of {name} are merged into other tables")
+        held = [rule.table for rule in mapping.parts if name in rule.body]
+        what = f"the rows of {name} are merged into {held[0]}" if held else f"{name} is dropped"
+        raise UserError(f"there is no way back: {what}")
     if lost := [c for c in table.stored if c not in places]:
         raise UserError(f"there is no way back: {name}.{lost[0]} is dropped")
-    anchor = max(owned, key=lambda new: (sum(new in dict(p) for p in places.values()), new == name))
+    referring = {
+        new: any(e.table == new and e.to in owned and e.to != new for e in mapping.target.edges)
+        for new in owned
+    }
+    # A row may lack its part in a table that refers, never in the one that is referred to.
+    anchor = max(
+        owned,
+        key=lambda new: (
+            not referring[new],
+            sum(new in dict(p) for p in places.values()),
+            new == name,
+        ),
+    )
     cells: dict[str, Cell] = {}
     for column in table.stored:
         options = places[column]

@@ -15,20 +15,34 @@ from reasoning.synthesis.migrator.correspondence.mapping import (
 )
 from reasoning.synthesis.migrator.sql.tables import Place
 
-ROW, HEAD, GAP, WIDE, APART = 20, 24, 14, 300, 340
-"""Heights of a column and of a table's name, the space between tables, the width of a table and
-that between both sides, in pixels.
-"""
-LETTERS = 40
-"""Letters of a name that fit."""
+ROW, HEAD, GAP = 20, 24, 14
+"""Heights of a column and of a table's name, and the space between tables, in pixels."""
+SWITCH = 1000
+"""Windows narrower than this, in pixels, show the narrow drawing."""
 COLORS = ("#1d5b8f", "#b45309", "#2f7d4f", "#8b3a8f", "#5b6470", "#a3243b")
 """Colors of the lines, one for each old table in turn; dark enough on white."""
+
+
+@dataclass(frozen=True)
+class _Layout:
+    """Widths of a drawing."""
+
+    name: str  # of its class on the page
+    wide: int  # width of a table, in pixels
+    apart: int  # space between both sides
+    letters: int  # of a name that fit
+    size: int  # of the letters
+
+
+WIDE = _Layout("wide-drawing", 300, 340, 40, 13)
+NARROW = _Layout("narrow-drawing", 146, 48, 22, 11)
 
 
 @dataclass
 class _Side:
     """Tables of one schema, as they are drawn."""
 
+    layout: _Layout
     left: int  # of all boxes
     parts: list[str]  # SVG
     rows: dict[Place, int]  # the height of the middle of each column
@@ -39,31 +53,47 @@ class _Side:
         top = self.bottom + GAP if self.bottom else 2
         high = HEAD + ROW * len(columns) + 4
         self.parts.append(
-            f'<rect x="{self.left}" y="{top}" width="{WIDE}" height="{high}" rx="5" '
+            f'<rect x="{self.left}" y="{top}" width="{self.layout.wide}" height="{high}" rx="5" '
             f'fill="#f4f6f8" stroke="{color}"/>'
-            f'<text x="{self.left + 10}" y="{top + 17}" font-weight="600">{_short(name)}</text>'
+            f'<text x="{self.left + 10}" y="{top + 17}" font-weight="600">'
+            f"{_short(name, self.layout.letters)}</text>"
         )
         for n, (column, note) in enumerate(columns.items()):
             y = top + HEAD + ROW * n + ROW // 2
             self.rows[name, column] = y
-            left = max(LETTERS - len(column), 8)
+            letters = self.layout.letters
+            left = max(letters - len(column), letters // 5)
             muted = f' <tspan fill="#52606d">{_short(note, left)}</tspan>' if note else ""
+            shown = _short(column, letters - 5 * bool(note))
             self.parts.append(
-                f'<text x="{self.left + 10}" y="{y + 4}">{_short(column)}{muted}</text>'
+                f'<text x="{self.left + 10}" y="{y + 4}">{shown}{muted}'
+                f"<title>{escape(f'{column} {note}'.strip())}</title></text>"
             )
         self.bottom = top + high
 
 
-def _short(text: str, letters: int = LETTERS) -> str:
+def _short(text: str, letters: int) -> str:
     plain = " ".join(text.split())
     return escape(plain if len(plain) <= letters else plain[: letters - 1] + "…")
 
 
 def picture(mapping: DataMapping) -> str:
-    """An SVG drawing of the tables that change; empty if none does.
+    """An SVG drawing of the tables that change, and a narrow one for small windows; empty if none
+    does.
 
     Columns without a place are marked "dropped", new ones with what fills them.
     """
+    drawn = [_drawing(mapping, layout) for layout in (WIDE, NARROW)]
+    if not drawn[0]:
+        return ""
+    rules = (
+        f".{NARROW.name}{{display:none}}@media (max-width:{SWITCH - 1}px)"
+        f"{{.{WIDE.name}{{display:none}}.{NARROW.name}{{display:block}}}}"
+    )
+    return f"<style>{rules}</style>{''.join(drawn)}"
+
+
+def _drawing(mapping: DataMapping, layout: _Layout) -> str:
     changed = [name for name in mapping.source.by_name if name in mapping.changed]
     made = [name for name in mapping.target.by_name if not mapping.identity(name)]
     if not changed and not made:
@@ -79,7 +109,8 @@ def picture(mapping: DataMapping) -> str:
     used = {one for one, _ in copies}
     drawn = list(dict.fromkeys([*changed, *(table for table, _ in sorted(used))]))
     color = {name: COLORS[n % len(COLORS)] for n, name in enumerate(drawn)}
-    old, new = _Side(2, [], {}), _Side(2 + WIDE + APART, [], {})
+    far = 2 + layout.wide + layout.apart
+    old, new = _Side(layout, 2, [], {}), _Side(layout, far, [], {})
     for name in drawn:
         table = mapping.source[name]
         notes = {
@@ -90,15 +121,16 @@ def picture(mapping: DataMapping) -> str:
     for name in made:
         new.table(name, _notes(mapping, name), "#52606d")
     lines = [
-        _line(2 + WIDE, old.rows[one], 2 + WIDE + APART, new.rows[other], color[one[0]])
+        _line(2 + layout.wide, old.rows[one], far, new.rows[other], color[one[0]])
         for one, other in copies
     ]
-    high, wide = max(old.bottom, new.bottom) + 4, 2 * WIDE + APART + 4
+    high, wide = max(old.bottom, new.bottom) + 4, far + layout.wide + 2
     label = f"{len(copies)} columns of {len(drawn)} old tables and their places in the new schema"
     return (
-        f'<svg role="img" aria-label="{label}" width="{wide}" height="{high}" '
-        f'viewBox="0 0 {wide} {high}" style="max-width:none" font-family="system-ui, sans-serif" '
-        f'font-size="13" fill="#1f2933">{"".join([*lines, *old.parts, *new.parts])}</svg>'
+        f'<svg class="{layout.name}" role="img" aria-label="{label}" width="{wide}" '
+        f'height="{high}" viewBox="0 0 {wide} {high}" style="max-width:none" '
+        f'font-family="system-ui, sans-serif" font-size="{layout.size}" fill="#1f2933">'
+        f"{''.join([*lines, *old.parts, *new.parts])}</svg>"
     )
 
 

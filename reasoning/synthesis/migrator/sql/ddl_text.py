@@ -69,7 +69,7 @@ def not_read(statements: list[Written]) -> tuple[str, ...]:
             for what, there in present.items()
             if there
         ]
-        if one.kind not in ("TABLE", "INDEX", *SILENT):
+        if one.kind not in ("TABLE", "INDEX", *SILENT) and not _enum(one):
             notes.append(f"line {one.line}: {one.text.split('(')[0].strip()[:60]!r} is not read")
     return tuple(notes)
 
@@ -285,3 +285,67 @@ def other_types(statements: list[Written]) -> dict[tuple[str, str], str]:
             if kind is not None and kind.this.name not in OF_SQL:
                 found[one.table, part.name] = kind.sql().lower()
     return found
+
+
+def _enum(one: Written) -> tuple[str, ...]:
+    """The values of CREATE TYPE ... AS ENUM; empty: it is something else."""
+    made = one.tree.args.get("expression") if one.kind == "TYPE" else None
+    if made is None or getattr(getattr(made, "this", None), "name", "") != "ENUM":
+        return ()
+    return tuple(value.this for value in made.expressions)
+
+
+def allowed_values(statements: list[Written]) -> dict[str, dict[str, tuple[Any, ...]]]:
+    """The values that CHECK, ENUM or the type BOOLEAN allows, by table and column."""
+    exp, found = need("sqlglot").exp, {}
+    enums = {one.tree.this.name.lower(): values for one in statements if (values := _enum(one))}
+    for one in statements:
+        if not creates_table(one):
+            continue
+        checks = list(one.tree.find_all(exp.CheckColumnConstraint))
+        mine = found.setdefault(one.table, {})
+        for part in one.tree.this.expressions:
+            if not isinstance(part, exp.ColumnDef):
+                continue
+            values = _of_type(part.args.get("kind"), enums) or next(
+                (values for c in checks if (values := _listed(c.this, part.name, exp))), ()
+            )
+            if values:
+                mine[part.name] = values
+    return found
+
+
+def _of_type(kind, enums: dict[str, tuple]) -> tuple[Any, ...]:
+    """The values of a type."""
+    if kind is None:
+        return ()
+    if kind.this.name == "BOOLEAN":
+        return (True, False)
+    if kind.this.name == "ENUM":
+        return tuple(one.this for one in kind.expressions)
+    named = kind.args.get("kind")
+    return enums.get(str(named.name).lower(), ()) if named is not None else ()
+
+
+def _listed(tree, column: str, exp) -> tuple[Any, ...]:
+    """The constants of `column IN (...)`, as pg_dump writes it, too, or of equalities between which
+    OR stands.
+    """
+    while isinstance(tree, exp.Paren):
+        tree = tree.this
+    if isinstance(tree, exp.Or):
+        sides = [_listed(side, column, exp) for side in (tree.this, tree.expression)]
+        return (*sides[0], *sides[1]) if all(sides) else ()
+    inner = tree.this if isinstance(tree, exp.In | exp.EQ) else None
+    while isinstance(inner, exp.Paren | exp.Cast):
+        inner = inner.this
+    if not isinstance(inner, exp.Column) or inner.name != column:
+        return ()
+    given = tree.expressions if isinstance(tree, exp.In) else [tree.expression]
+    if isinstance(tree, exp.EQ) and isinstance(tree.expression, exp.Any):
+        array = tree.expression.this
+        while isinstance(array, exp.Paren | exp.Cast):
+            array = array.this
+        given = array.expressions if isinstance(array, exp.Array) else []
+    values = [constant_of(one, exp) for one in given]
+    return tuple(value[0] for value in values if value) if values and all(values) else ()

@@ -13,6 +13,7 @@ from reasoning.synthesis.errors import UserError
 from reasoning.synthesis.migrator.sql.ddl_statements import creates_table, normalized, statements_of
 from reasoning.synthesis.migrator.sql.ddl_text import (
     actions_of,
+    allowed_values,
     computed_columns,
     computed_defaults,
     defaults_of,
@@ -64,6 +65,8 @@ class Table:
     """Columns whose default is computed, and its SQL. Tests take it for NULL, which is the same in
     both programs.
     """
+    allowed: dict[str, tuple[Any, ...]] = field(default_factory=dict)
+    """The values that CHECK, ENUM or the type BOOLEAN allows, of columns that have such."""
 
     @property
     def stored(self) -> tuple[str, ...]:
@@ -162,7 +165,7 @@ def read_tables(text: str, dialect: str = "sqlite", where: str = "schema") -> Ta
         other_types(statements),
     )
     computed, schemas = computed_columns(statements), schemas_of(statements)
-    moments = computed_defaults(statements)
+    moments, allowed = computed_defaults(statements), allowed_values(statements)
     numbers = {
         one.table: frozenset(numbered(one, dialect)) for one in statements if creates_table(one)
     }
@@ -201,6 +204,7 @@ def read_tables(text: str, dialect: str = "sqlite", where: str = "schema") -> Ta
             numbers.get(collection.name, frozenset()),
             schemas.get(collection.name, ""),
             moments.get(collection.name, {}),
+            allowed.get(collection.name, {}),
         )
     edges = tuple(Edge(f.path, f.attrs, f.to_path, f.to_attrs) for f in schema.foreign_keys)
     if bad := [edge for edge in edges if not edge.to_columns]:

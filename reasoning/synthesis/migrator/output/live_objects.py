@@ -1,0 +1,238 @@
+"""Things that only the live database has on what changes: each stops the script before anything
+moves, since they would be lost without a word.
+
+Our choice: what the old schema does not show, on tables that are rebuilt or dropped, and, where the
+engine drops it together with a column, on columns that go.
+"""
+
+from collections.abc import Iterator
+
+from reasoning.synthesis.errors import need
+from reasoning.synthesis.migrator.output.data_checks import failing
+from reasoning.synthesis.migrator.output.migration_plan import Plan, kept_columns
+from reasoning.synthesis.migrator.sql.ddl_statements import Written, statements_of
+from reasoning.synthesis.migrator.sql.unparse import literal
+
+TABLE = "which is rebuilt or dropped"
+COLUMNS = "which loses columns of it"
+POSTGRES = (
+    ("trigger", "tgname", "pg_trigger WHERE tgrelid = {table} AND NOT tgisinternal"),
+    ("policy", "polname", "pg_policy WHERE polrelid = {table}"),
+    ("rule", "rulename", "pg_rewrite WHERE ev_class = {table}"),
+    ("statistics", "stxname", "pg_statistic_ext WHERE stxrelid = {table}"),
+)
+"""Kind, column of the name and rows of PostgreSQL's catalog, for a table."""
+
+
+def only_there(plan: Plan) -> Iterator[str]:
+    """Statements that fail if the database has something that the old schema does not show."""
+    if not (plan.dropped or any(_going(plan, name) for name in plan.in_place)):
+        return
+    makers = {"sqlite": _sqlite, "postgres": _postgres, "mysql": _mysql, "duckdb": _duckdb}
+    yield from makers[plan.dialect](plan, _listed(plan))
+
+
+def _going(plan: Plan, name: str) -> list[str]:
+    """Columns that a table altered in place loses."""
+    kept = kept_columns(plan, name)
+    return [column for column in plan.mapping.source[name].types if column not in kept]
+
+
+def _listed(plan: Plan) -> str:
+    """Names of the old schema's indices, triggers and others, in small letters."""
+    source = plan.mapping.source
+    known = {
+        one.tree.find(need("sqlglot").exp.Table).name if one.kind == "VIEW" else name_in(one)
+        for one in statements_of(source.ddl, source.dialect)
+        if one.kind not in ("TABLE", "SET", "PRAGMA")
+    }
+    names = sorted(name.lower() for name in known if name)
+    return ", ".join(literal(name, plan.dialect) for name in names) or "''"
+
+
+def _words(plan: Plan, name: str, why: str = TABLE) -> str:
+    return literal(f" on {name}, {why}, is not in the schema before: add it there", plan.dialect)
+
+
+def _columns(plan: Plan, name: str) -> str:
+    """Names of a table's columns, in small letters."""
+    types = plan.mapping.source[name].types
+    return ", ".join(literal(column.lower(), plan.dialect) for column in types)
+
+
+def _sqlite(plan: Plan, listed: str) -> Iterator[str]:
+    for name in plan.dropped:
+        here, word = literal(name.lower()), literal(f"%{name.lower()}%")
+        lost = literal(
+            f" depends on {name}, {TABLE}, and is not in the schema before: add it there"
+        )
+        yield failing(
+            f"type || ' ' || name || {lost}",
+            f"sqlite_master WHERE lower(name) NOT IN ({listed}) AND sql IS NOT NULL AND "
+            f"((type IN ('index', 'trigger') AND lower(tbl_name) = {here}) OR "
+            f"(type IN ('view', 'trigger') AND lower(sql) LIKE {word}))",
+            plan.dialect,
+        )
+        yield failing(
+            f"'the column ' || name || {_words(plan, name)}",
+            f"pragma_table_xinfo({literal(name)}) WHERE lower(name) NOT IN "
+            f"({_columns(plan, name)})",
+            plan.dialect,
+        )
+
+
+def _postgres(plan: Plan, listed: str) -> Iterator[str]:
+    source = plan.mapping.source
+    for name in plan.dropped:
+        regclass, lost = f"CAST({literal(old_name(plan, name))} AS regclass)", _words(plan, name)
+        for kind, column, rows in POSTGRES:
+            yield failing(
+                f"'{kind} ' || {column} || {lost}",
+                f"{rows.format(table=regclass)} AND lower({column}) NOT IN ({listed})",
+                plan.dialect,
+            )
+        yield failing(
+            f"'the grant to ' || grantee || {lost}",
+            "information_schema.role_table_grants WHERE grantee <> grantor AND "
+            f"table_name = {literal(name)} AND table_schema = "
+            f"{literal(source[name].schema or 'public')}",
+            plan.dialect,
+        )
+        yield failing(
+            f"'the column ' || attname || {lost}",
+            f"pg_attribute WHERE attrelid = {regclass} AND attnum > 0 AND NOT attisdropped "
+            f"AND lower(attname) NOT IN ({_columns(plan, name)})",
+            plan.dialect,
+        )
+        yield from _postgres_indices(plan, name, listed, "", lost)
+    for name in plan.in_place:
+        if going := _going(plan, name):
+            columns = ", ".join(literal(column) for column in going)
+            mine = (
+                "EXISTS (SELECT 1 FROM pg_depend d JOIN pg_attribute a ON a.attrelid = d.refobjid "
+                "AND a.attnum = d.refobjsubid WHERE d.objid = {object} AND d.refobjid = {table} "
+                f"AND a.attname IN ({columns}))"
+            )
+            yield from _postgres_indices(plan, name, listed, mine, _words(plan, name, COLUMNS))
+
+
+def _postgres_indices(plan: Plan, name: str, listed: str, mine: str, lost: str) -> Iterator[str]:
+    """Indices and constraints, those that depend on some columns alone."""
+    table = f"CAST({literal(old_name(plan, name))} AS regclass)"
+    object_is = {"table": table, "object": "i.indexrelid"}
+    also = f" AND {mine.format(**object_is)}" if mine else ""
+    yield failing(
+        f"'the index ' || c.relname || {lost}",
+        f"pg_index i JOIN pg_class c ON c.oid = i.indexrelid WHERE i.indrelid = {table} AND "
+        "NOT EXISTS (SELECT 1 FROM pg_constraint k WHERE k.conindid = i.indexrelid AND "
+        f"k.conrelid = {table}) AND lower(c.relname) NOT IN ({listed}){also}",
+        plan.dialect,
+    )
+    also = f" AND {mine.format(table=table, object='k.oid')}" if mine else ""
+    columns = (
+        "(SELECT string_agg(lower(a.attname), ',' ORDER BY lower(a.attname)) FROM pg_attribute a "
+        "WHERE a.attrelid = k.conrelid AND a.attnum = ANY(k.conkey))"
+    )
+    known = ", ".join(literal(text) for text in _constraints(plan, name)) or "''"
+    excluding = "EXCLUDE" in plan.mapping.source.ddl.upper()
+    kinds = "'u', 'f', 'c'" + ("" if excluding else ", 'x'")
+    yield failing(
+        f"'the constraint ' || k.conname || {lost}",
+        f"pg_constraint k WHERE k.conrelid = {table} AND k.contype IN ({kinds}) AND "
+        f"CAST(k.contype AS text) || ' ' || COALESCE({columns}, '') NOT IN ({known}){also}",
+        plan.dialect,
+    )
+
+
+def _constraints(plan: Plan, name: str) -> list[str]:
+    """The constraints of a table in the old schema, by PostgreSQL's letter and their columns."""
+    source, exp = plan.mapping.source, need("sqlglot").exp
+    table, found = source[name], set()
+
+    def add(letter, columns):
+        found.add(f"{letter} {','.join(sorted({column.lower() for column in columns}))}")
+
+    for columns in (table.key, *table.unique):
+        add("u", columns)
+    for edge in source.edges:
+        if edge.table == name:
+            add("f", edge.columns)
+    trees = [plan.old[name].tree]
+    trees += [need("sqlglot").parse_one(one, read=plan.dialect) for one in plan.old[name].alters]
+    for check in (one for tree in trees for one in tree.find_all(exp.CheckColumnConstraint)):
+        add("c", [column.name for column in check.find_all(exp.Column)])
+    return sorted(found)
+
+
+def _mysql(plan: Plan, listed: str) -> Iterator[str]:
+    for name in (*plan.dropped, *plan.in_place):
+        whole = name in plan.dropped
+        going = plan.mapping.source[name].types if whole else _going(plan, name)
+        if not going:
+            continue
+        here = f"table_schema = DATABASE() AND table_name = {literal(name, 'mysql')}"
+        lost = _words(plan, name, TABLE if whole else COLUMNS)
+        known = ", ".join(literal(text, "mysql") for text in _keys_written(plan, name))
+        columns = ", ".join(literal(column.lower(), "mysql") for column in going)
+        listing = "GROUP_CONCAT(LOWER(column_name) ORDER BY seq_in_index)"
+        yield failing(
+            f"CONCAT('the index ', index_name, {lost})",
+            f"(SELECT index_name, {listing} AS parts, SUM(LOWER(column_name) IN ({columns})) AS n "
+            f"FROM information_schema.statistics WHERE {here} GROUP BY index_name) AS there "
+            f"WHERE n > 0 AND LOWER(index_name) NOT IN ({listed}) AND parts NOT IN ({known})",
+            plan.dialect,
+        )
+        if not whole:
+            continue
+        yield failing(
+            f"CONCAT('trigger ', trigger_name, {lost})",
+            "information_schema.triggers WHERE event_object_schema = DATABASE() AND "
+            f"event_object_table = {literal(name, 'mysql')} AND "
+            f"LOWER(trigger_name) NOT IN ({listed})",
+            plan.dialect,
+        )
+        yield failing(
+            f"CONCAT('the column ', column_name, {lost})",
+            f"information_schema.columns WHERE {here} AND LOWER(column_name) NOT IN ({columns})",
+            plan.dialect,
+        )
+
+
+def _keys_written(plan: Plan, name: str) -> list[str]:
+    """The columns of every key and index that MySQL makes of the old schema of a table."""
+    source, exp = plan.mapping.source, need("sqlglot").exp
+    table = source[name]
+    lists = {tuple(table.key), *table.unique, *(e.columns for e in source.edges if e.table == name)}
+    for part in plan.old[name].tree.this.expressions:
+        if not isinstance(part, exp.ColumnDef):  # KEY name (columns): the name may stand before
+            names = tuple(one.name for one in part.find_all(exp.Identifier))
+            lists |= {names, names[1:]}
+    return sorted({",".join(one).lower() for one in lists if one}) or [""]
+
+
+def _duckdb(plan: Plan, listed: str) -> Iterator[str]:
+    for name in plan.dropped:
+        here, lost = f"lower(table_name) = {literal(name.lower())}", _words(plan, name)
+        yield failing(
+            f"'the index ' || index_name || {lost}",
+            f"duckdb_indexes() WHERE {here} AND lower(index_name) NOT IN ({listed})",
+            plan.dialect,
+        )
+        yield failing(
+            f"'the column ' || column_name || {lost}",
+            f"duckdb_columns() WHERE {here} AND schema_name = current_schema() AND "
+            f"lower(column_name) NOT IN ({_columns(plan, name)})",
+            plan.dialect,
+        )
+
+
+def old_name(plan: Plan, name: str) -> str:
+    """An old table behind its schema, as SQL writes it."""
+    schema = plan.mapping.source[name].schema
+    return ".".join(plan.name(part) for part in (schema, name) if part)
+
+
+def name_in(one: Written) -> str:
+    """The name of what a statement creates."""
+    named = one.tree.this
+    return named.name if hasattr(named, "name") else ""

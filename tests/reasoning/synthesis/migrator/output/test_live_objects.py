@@ -1,0 +1,125 @@
+"""What only the live database has stops the script before anything moves."""
+
+import sqlite3
+from contextlib import closing
+
+import pytest
+
+pytest.importorskip("sqlglot")
+pytest.importorskip("pysat")
+
+from reasoning.synthesis.migrator import Options, Refactoring, migration_sql, refactor
+
+OLD = (
+    "CREATE TABLE notes (id int PRIMARY KEY, title varchar(40) NOT NULL, body varchar(40), "
+    "tag varchar(40), UNIQUE (title), CHECK (id > 0));"
+    "CREATE INDEX by_tag ON notes (tag);"
+)
+NEW = (
+    "CREATE TABLE notes (id int PRIMARY KEY, title varchar(40) NOT NULL, tag varchar(40), "
+    "UNIQUE (title), CHECK (id > 0));"
+    "CREATE TABLE bodies (note_id int PRIMARY KEY, body varchar(40), "
+    "FOREIGN KEY (note_id) REFERENCES notes (id));"
+    "CREATE INDEX by_tag ON notes (tag);"
+)
+REBUILT = NEW.replace("tag varchar(40)", "tag varchar(40) NOT NULL")
+PROGRAM = """-- name: all()
+SELECT id, title, body, tag FROM notes;
+"""
+ROWS = "INSERT INTO notes VALUES (1, 'a', 'b', 'c');"
+HARMLESS = "CREATE INDEX only_here ON notes (tag, title);"
+LOST = {
+    "the index only_here": "CREATE INDEX only_here ON notes (body, tag);",
+    "the index over": "CREATE UNIQUE INDEX over ON notes (lower(body));",
+    "the index part": "CREATE INDEX part ON notes (tag) WHERE body IS NOT NULL;",
+    "the constraint": "ALTER TABLE notes ADD UNIQUE (body, tag);",
+    "the constraint chk": "ALTER TABLE notes ADD CONSTRAINT chk CHECK (body <> tag);",
+}
+
+
+def script(dialect: str, old: str = OLD, new: str = NEW) -> str:
+    found = refactor(PROGRAM, old, new, Options(dialect, bound=0, verify="off"))
+    assert isinstance(found, Refactoring), found
+    return migration_sql(found.mapping, dialect)
+
+
+@pytest.mark.slow
+def test_postgres_keeps_what_goes_with_a_column(postgres):
+    psycopg = pytest.importorskip("psycopg")
+    text = script("postgres")
+    for found, more in LOST.items():
+        postgres.execute(OLD + ROWS + more)
+        with pytest.raises(psycopg.Error, match=f"{found}.* on notes, which loses columns"):
+            postgres.execute(text)
+        postgres.execute("ROLLBACK; DROP TABLE notes")
+    postgres.execute(OLD + ROWS + HARMLESS)
+    postgres.execute(text)
+    assert postgres.execute("SELECT body FROM bodies").fetchall() == [("b",)]
+
+
+@pytest.mark.slow
+def test_postgres_keeps_what_goes_with_a_table(postgres):
+    psycopg = pytest.importorskip("psycopg")
+    columns = "(id int PRIMARY KEY, name text, kg int"
+    old = f"CREATE TABLE cats {columns}); CREATE TABLE dogs {columns});"
+    new = f"CREATE TABLE pets {columns}, kind text NOT NULL);"
+    program = "-- name: c()\nSELECT name, kg FROM cats;\n-- name: d()\nSELECT name, kg FROM dogs;\n"
+    found = refactor(program, old, new, Options("postgres", bound=0, verify="off"))
+    assert isinstance(found, Refactoring), found
+    text = migration_sql(found.mapping, "postgres")
+    for what, more in {
+        "the index extra": "CREATE INDEX extra ON cats (name)",
+        "policy mine": "CREATE POLICY mine ON dogs USING (kg > 1)",
+        "the column age": "ALTER TABLE dogs ADD age int",
+        "rule quiet": "CREATE RULE quiet AS ON DELETE TO cats DO INSTEAD NOTHING",
+        "statistics kinds": "CREATE STATISTICS kinds ON name, kg FROM cats",
+    }.items():
+        postgres.execute(old + more)
+        with pytest.raises(psycopg.Error, match=f"{what} on (cats|dogs), which is rebuilt"):
+            postgres.execute(text)
+        postgres.execute("ROLLBACK; DROP TABLE cats, dogs")
+    postgres.execute(old)
+    postgres.execute(text)
+
+
+@pytest.mark.slow
+def test_mariadb_keeps_what_goes_with_a_column(mariadb):
+    text = script("mysql")
+    for more in ("CREATE INDEX only_here ON notes (body, tag);", "CREATE INDEX x ON notes (body);"):
+        assert mariadb(OLD + ROWS + more).returncode == 0
+        done = mariadb(text)
+        assert done.returncode != 0 and "loses columns of it" in done.stderr, done.stderr
+        assert mariadb("SELECT body FROM notes; DROP TABLE notes;").stdout == "b\n"
+    assert mariadb(OLD + ROWS + HARMLESS).returncode == 0
+    done = mariadb(text)
+    assert done.returncode == 0, done.stderr
+    assert mariadb("SELECT body FROM bodies;").stdout == "b\n"
+
+
+@pytest.mark.parametrize(
+    "more",
+    ["CREATE INDEX only_here ON notes (body, tag);", "ALTER TABLE notes ADD COLUMN age int;"],
+)
+@pytest.mark.parametrize("dialect", ["sqlite", "duckdb"])
+def test_tables_built_anew_keep_all_that_is_there(dialect, more):
+    text = script(dialect, new=REBUILT)
+    assert "which is rebuilt or dropped" in text, text
+    if dialect == "sqlite":
+        with closing(sqlite3.connect(":memory:", isolation_level=None)) as base:
+            base.executescript(OLD + ROWS + more)
+            with pytest.raises(sqlite3.Error, match="which is rebuilt or dropped"):
+                base.executescript(text)
+            base.execute("ROLLBACK")
+            base.execute("DROP TABLE notes")
+            base.executescript(OLD + ROWS)
+            base.executescript(text)
+        return
+    duckdb = pytest.importorskip("duckdb")
+    with closing(duckdb.connect()) as base:
+        base.execute(OLD + ROWS + more)
+        with pytest.raises(duckdb.Error, match="which is rebuilt or dropped"):
+            base.execute(text)
+        base.execute("ROLLBACK")
+        base.execute("DROP TABLE notes")
+        base.execute(OLD + ROWS)
+        base.execute(text)
