@@ -31,7 +31,7 @@ from reasoning.synthesis.migrator.output.exports import alembic_file, dynamite_j
 from reasoning.synthesis.migrator.result import NoProgram, Options, OutOfTime, Refactoring
 from reasoning.synthesis.migrator.sketch.order import late_functions
 from reasoning.synthesis.migrator.sql.parameters import named
-from reasoning.synthesis.migrator.sql.parse import UNREAD, parse_program
+from reasoning.synthesis.migrator.sql.parse import KEPT, UNREAD, parse_program
 from reasoning.synthesis.migrator.sql.program import Program
 from reasoning.synthesis.migrator.sql.tables import Tables, read_tables, read_text
 from reasoning.synthesis.migrator.sql.unparse import show_function, show_program
@@ -321,7 +321,7 @@ def program_text(found: Refactoring) -> str:
     text = show_program(found.new)
     for name in found.by_hand:
         reason = found.old.named(name).outside
-        said = f"-- KEPT BY HAND, not rewritten ({' '.join(reason.split())})\n"
+        said = f"{KEPT}, not rewritten ({' '.join(reason.split())})\n"
         header = re.compile(rf"^(?=-- name: {re.escape(name)}(?!\w))", re.MULTILINE)
         text = header.sub(lambda _, said=said: said, text)  # sqlc's headers list no parameters
     for name, references in late(found).items():

@@ -14,9 +14,10 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from reasoning.synthesis.migrator.correspondence.mapping import DataMapping
+from reasoning.synthesis.migrator.correspondence.required_columns import read_places
 from reasoning.synthesis.migrator.sql.parse import placed
-from reasoning.synthesis.migrator.sql.program import Function, Insert, Program
-from reasoning.synthesis.migrator.sql.tables import Tables, ordered_by
+from reasoning.synthesis.migrator.sql.program import Fill, Function, Insert, Program, Update
+from reasoning.synthesis.migrator.sql.tables import Place, Tables, ordered_by
 from reasoning.synthesis.migrator.sql.unparse import name_of
 from reasoning.synthesis.migrator.testing.actions import changed_actions
 from reasoning.synthesis.migrator.testing.database import (
@@ -204,6 +205,40 @@ def _walk(
             continue
     for name in late:
         _refer(found.source, name, rows[name], chance)
+    if walk:
+        _fill_unwritten(found, chance)
+
+
+def _fill_unwritten(found: Simulation, chance: random.Random) -> None:
+    """Put values into columns that the program reads and never writes: the data may have some."""
+    base = found.source
+    for table, column in unwritten(found.program, base.tables):
+        if table in base.names:
+            values = domain(base.tables.type_of((table, column)))
+            base.fill(table, column, lambda values=values: chance.choice(values))
+
+
+def unwritten(program: Program, tables: Tables) -> list[Place]:
+    """Columns that some function reads and none writes, of tables that functions fill; keys and
+    references are none.
+    """
+    filled, written = set(), set()
+    for function in program.functions:
+        for one in function.statements:
+            pairs = one.sets if isinstance(one, Update) else ()
+            written |= {(one.table, column) for column, _ in pairs}
+            if isinstance(one, Insert | Fill):
+                filled.add(one.table)
+                written |= {(one.table, column) for column in one.columns}
+    refer = {(edge.table, column) for edge in tables.edges for column in edge.columns}
+    return [
+        (table, column)
+        for table, column in sorted(read_places(program, tables))
+        if table in filled
+        and (table, column) not in written | refer
+        and column in tables[table].stored
+        and column not in tables[table].keyed | tables[table].numbered
+    ]
 
 
 def _refer(source: Database, name: str, rows: list[tuple], chance: random.Random) -> None:

@@ -3,7 +3,12 @@
 import itertools
 import time
 
-from reasoning.synthesis.migrator.completion.simulate import Simulation, Unrelated, simulation
+from reasoning.synthesis.migrator.completion.simulate import (
+    Simulation,
+    Unrelated,
+    simulation,
+    unwritten,
+)
 from reasoning.synthesis.migrator.correspondence.mapping import DataMapping, Unfilled, mappings
 from reasoning.synthesis.migrator.correspondence.problem import make_problem
 from reasoning.synthesis.migrator.correspondence.required_columns import read_places
@@ -26,11 +31,12 @@ more are.
 
 
 def starts_of(program: Program, world: Simulation) -> tuple[Start, ...]:
-    """The empty databases, and, if no function fills some table, related ones in which it is
-    filled.
+    """The empty databases, and, if no function fills some table, or some column that is read,
+    related ones in which it is filled.
     """
     filled = {s.table for f in program.functions for s in f.statements if isinstance(s, Insert)}
-    if set(world.source.names) <= filled:
+    open_ = [table for table, _ in unwritten(program, world.source.tables)]
+    if set(world.source.names) <= filled and not set(open_) & set(world.source.names):
         return (EMPTY,)
     return (
         EMPTY,

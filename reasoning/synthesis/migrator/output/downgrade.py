@@ -44,7 +44,7 @@ def _rule(mapping: DataMapping, name: str) -> Rule:
         for column, cell in rule.cells.items():
             if isinstance(cell, Copy) and cell.table == name:
                 places.setdefault(cell.column, []).append((new, column))
-    owned = mapping.owned(name)
+    owned = [new for new in mapping.owned(name) if not mapping.rules[new].distinct]
     if not owned:
         held = [rule.table for rule in mapping.parts if name in rule.body]
         what = f"the rows of {name} are merged into {held[0]}" if held else f"{name} is dropped"
@@ -59,6 +59,7 @@ def _rule(mapping: DataMapping, name: str) -> Rule:
     anchor = max(
         owned,
         key=lambda new: (
+            all(new in dict(places[column]) for column in table.key),
             not referring[new],
             sum(new in dict(p) for p in places.values()),
             new == name,

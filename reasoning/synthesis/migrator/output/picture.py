@@ -35,7 +35,7 @@ class _Layout:
 
 
 WIDE = _Layout("wide-drawing", 300, 340, 40, 13)
-NARROW = _Layout("narrow-drawing", 146, 48, 22, 11)
+NARROW = _Layout("narrow-drawing", 152, 40, 21, 11)
 
 
 @dataclass

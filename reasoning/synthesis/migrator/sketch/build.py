@@ -267,7 +267,7 @@ def _own(cell: Cell, view: View, table: str) -> Cell:
 def _key_of_rows(table: str, statement: Fill) -> Fresh:
     """A key that the new database gives to each row; the number is that of no other statement."""
     mark = zlib.crc32(f"{table} {statement}".encode())
-    return Fresh(NUMBERS + ROWS * (mark % 900), True)
+    return Fresh(NUMBERS + ROWS * (mark % 900), True, True)
 
 
 def _ignored(statement: Fill, view: View, name: str, reader: str) -> Conflict:

@@ -141,6 +141,8 @@ class Conditions(Names):
             return Lit(
                 tree.this if isinstance(tree, exp.Literal) and tree.is_string else tree.to_py()
             )
+        if kind in ARITHMETIC and tree.find(exp.Interval):
+            return self.expression(tree, sources)  # of times, which no number stands for
         if kind in ARITHMETIC:
             return Arith(
                 ARITHMETIC[kind], self.value(tree.left, sources), self.value(tree.right, sources)

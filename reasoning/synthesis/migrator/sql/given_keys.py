@@ -87,7 +87,7 @@ def read_given(statements: tuple[Statement, ...], tables: Tables) -> tuple[State
                 # The key has the number of its table: programs from before have it, too.
                 place = one.table if column in table.key else f"{one.table}.{column}"
                 number = 1_000 + zlib.crc32(place.lower().encode()) % (NUMBERS - 2_000)
-                fresh = Fresh(number + seen.get(number, 0), True)
+                fresh = Fresh(number + seen.get(number, 0), True, rows)
                 seen[number] = seen.get(number, 0) + (ROWS if rows else 1)
                 one = _with_key(one, column, fresh)
                 if not rows and one.conflict is None:
@@ -108,10 +108,8 @@ def _with_key(one: Insert | Fill, column: str, key: Fresh) -> Insert | Fill:
 
 def given_rows(one: Statement) -> dict[str, Fresh]:
     """The columns in which an INSERT ... SELECT has another key in each row."""
-    if not isinstance(one, Fill) or not one.select.sources:
-        return {}
-    outs = zip(one.columns, one.select.outs, strict=True)
-    return {column: out.value for column, out in outs if isinstance(out.value, Fresh)}
+    values = inserted(one) if isinstance(one, Fill) else {}
+    return {c: value for value, c in values.items() if isinstance(value, Fresh) and value.each}
 
 
 def inserted(one: Statement) -> dict[Any, str]:

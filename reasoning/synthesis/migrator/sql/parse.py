@@ -84,7 +84,11 @@ def parse_program(
             if not keep:
                 raise UserError(str(problem)) from problem
             broken[block.name] = UserError(str(problem))
-            function = _unread(block, problem, tables)
+            function = _unread(block, UNREAD, problem, tables)
+        except UserError as problem:
+            if not (keep and block.by_hand):
+                raise
+            function = _unread(block, "it was kept by hand", problem, tables)
         if function.outside and not keep and not function.tables <= unchanged:
             raise UserError(
                 f"{where}, {function.outside}: rewrite it, or pass it through without --strict"
@@ -105,8 +109,10 @@ class _Unread(UserError):
     """A block that is no SQL; says where."""
 
 
-def _unread(block: "_Block", problem: Exception, tables: Tables) -> Function:
-    """A block that is no SQL, kept as it is written; it concerns all tables that it may name."""
+def _unread(block: "_Block", why: str, problem: Exception, tables: Tables) -> Function:
+    """A block that cannot be read, kept as it is written; it concerns all tables that it may
+    name.
+    """
     comments = _comment_lines(block.body)
     text = "\n".join(line for number, line in block.body if number not in comments).strip()
     notes = tuple(line.strip()[2:].strip() for number, line in block.body if number in comments)
@@ -124,7 +130,7 @@ def _unread(block: "_Block", problem: Exception, tables: Tables) -> Function:
         text,
         block.suffix,
         "" if block.declared is not None else "qmark",  # written without a list of parameters
-        f"line {block.line}: {block.name}: {UNREAD} ({reason[:120]})",
+        f"line {block.line}: {block.name}: {why} ({reason[:120]})",
         frozenset(named_here),
     )
 
@@ -143,6 +149,8 @@ class _Block:
     """Its parameters, if it lists them."""
     body: list[tuple[int, str]]
     """Numbered lines of the body."""
+    by_hand: bool = False
+    """True if a line before it says that it was kept by hand."""
 
 
 def _blocks(text, dialect, where) -> list[_Block]:
@@ -158,7 +166,18 @@ def _blocks(text, dialect, where) -> list[_Block]:
             raise UserError(
                 f"{where}, line {number}: SQL before the first `-- name:` line: give it a name"
             )
-    return [_block(lines, where) for lines in _whole(parts, dialect)]
+    found, by_hand = [], False
+    for lines in _whole(parts, dialect):
+        found.append(_block(lines, where))
+        found[-1].by_hand = by_hand
+        by_hand = lines[-1][1].startswith(KEPT)
+        if by_hand:  # it is said of the next one
+            found[-1].body.pop()
+    return found
+
+
+KEPT = "-- KEPT BY HAND"
+"""Beginning of a line before a function that was kept by hand."""
 
 
 def _block(lines: list[tuple[int, str]], where: str) -> _Block:

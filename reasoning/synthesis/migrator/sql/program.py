@@ -40,6 +40,8 @@ class Fresh:
     number: int  # keeps the keys of one call apart
     given: bool = field(default=False, compare=False)
     """True if the database gives it to a row that is inserted without one."""
+    each: bool = field(default=False, compare=False)
+    """True if each row of an INSERT ... SELECT gets another key, with the numbers from this on."""
     by: tuple[str, ...] = field(default=(), compare=False)
     """Columns whose values decide which row of an INSERT ... SELECT gets the first number in tests;
     none: all.

@@ -8,7 +8,7 @@ fails and changes nothing.
 
 import sqlite3
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -71,14 +71,15 @@ def compile_function(function: Function, tables: Tables) -> Compiled:
         numbers = tuple(dict.fromkeys(n.number for n in nodes(statement) if isinstance(n, Fresh)))
         text = show_statement(statement, "sqlite", running=True)
         keyed = isinstance(statement, Fill) and bool(given_rows(statement))
-        steps.append(_by_rows(statement, names) if keyed else Step(text, names, numbers))
+        one = Step(text, names, numbers)
+        steps.append(_by_rows(statement, one) if keyed else one)
     written: set[str] = set()
     for statement in function.statements:
         written |= writes(statement) | also_changed(statement, tables)
     return Compiled(function, tuple(steps), kinds, frozenset(written))
 
 
-def _by_rows(statement: Fill, names: tuple[str, ...]) -> Step:
+def _by_rows(statement: Fill, step: Step) -> Step:
     """The rows of a query with another key in each.
 
     Our choice: keys are given in the order of the rows' values, whichever columns hold them, so
@@ -94,8 +95,8 @@ def _by_rows(statement: Fill, names: tuple[str, ...]) -> Step:
     by = {column for fresh in keys.values() for column in fresh.by}
     return Step(
         show_statement(select, "sqlite", running=True),
-        names,
-        (),
+        step.names,
+        tuple(n for n in step.numbers if n not in {fresh.number for fresh in keys.values()}),
         show_statement(insert, "sqlite", running=True),
         tuple(fresh.number for fresh in keys.values()),
         tuple(n for n, (column, _) in enumerate(rest) if not by or column in by),
@@ -260,6 +261,12 @@ class Database:
             return
         self.base.execute(f"RELEASE s{self.depth}")
         self.depth -= 1
+
+    def fill(self, table: str, column: str, value: Callable[[], Any]) -> None:
+        """Give every row of a table a value in a column."""
+        name, here = name_of(table), name_of(column)
+        for (row,) in self.base.execute(f"SELECT rowid FROM {name}").fetchall():
+            self.base.execute(f"UPDATE {name} SET {here} = ? WHERE rowid = ?", (value(), row))
 
     def load(self, rows: dict[str, Sequence[tuple]]):
         """Make these the only rows. Raises Broken if they break a constraint; the rows are then

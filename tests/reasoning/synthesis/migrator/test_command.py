@@ -266,3 +266,51 @@ def test_help_imports_no_jax_and_no_library_that_takes_long():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0 and "LOADED []" in done.stdout, done.stdout + done.stderr
+
+
+IDLE = """-- name: add(id, n)
+INSERT INTO t (id, n) VALUES (:id, :n);
+-- name: clear()
+DELETE FROM t WHERE n > 1000 AND n < 1000;
+-- name: all()
+SELECT id, n FROM t;
+"""
+
+
+def test_an_update_that_changed_nothing_on_any_try_is_not_verified(tmp_path, capsys):
+    (tmp_path / "a.sql").write_text("CREATE TABLE t (id INTEGER PRIMARY KEY, n INT);")
+    (tmp_path / "b.sql").write_text("CREATE TABLE u (id INTEGER PRIMARY KEY, n INT);")
+    (tmp_path / "p.sql").write_text(IDLE)
+    new = IDLE.replace("INTO t", "INTO u").replace("FROM t", "FROM u")
+    (tmp_path / "q2.sql").write_text(new.replace("n > 1000 AND ", "n > 2000 AND "))
+    assert synthesize(tmp_path, "--verify", "off") == 2
+    assert "not verified: clear changed nothing on every try" in capsys.readouterr().err
+    assert not (tmp_path / "q.sql").exists()
+    assert synthesize(tmp_path, "--verify", "off", "--allow-untested") == 0
+    assert "clear changed nothing on any try" in capsys.readouterr().out
+    assert check(tmp_path, "q2", "--verify", "off") == 2
+    assert "not verified: clear" in capsys.readouterr().err
+
+
+def test_a_downgrade_that_is_impossible_is_refused_before_the_checks(tmp_path, capsys):
+    (tmp_path / "a.sql").write_text("CREATE TABLE t (id INTEGER PRIMARY KEY, n INT, more TEXT);")
+    (tmp_path / "b.sql").write_text("CREATE TABLE u (id INTEGER PRIMARY KEY, n INT);")
+    (tmp_path / "p.sql").write_text("-- name: all()\nSELECT id, n FROM t;\n")
+    assert synthesize(tmp_path, "--downgrade", f"{tmp_path}/u.sql") == 2
+    said = capsys.readouterr().err
+    assert "t.more is dropped; leave out --downgrade" in said and "comparing" not in said
+
+
+def test_a_program_with_functions_kept_by_hand_is_checked(tmp_path, capsys):
+    (tmp_path / "a.sql").write_text("CREATE TABLE t (id INTEGER PRIMARY KEY, n INT);")
+    (tmp_path / "b.sql").write_text("CREATE TABLE u (id INTEGER PRIMARY KEY, n INT);")
+    tied = "SELECT n FROM t WHERE n = (SELECT MAX(s.n) FROM t AS s WHERE s.id > t.id)"
+    text = IDLE.replace("n > 1000 AND n < 1000", "n = :n").replace("clear()", "clear(n)")
+    (tmp_path / "p.sql").write_text(text + f"-- name: tied()\n{tied};\n")
+    assert synthesize(tmp_path, "--verify", "off") == 0
+    assert "kept by hand: tied" in capsys.readouterr().out
+    assert check(tmp_path, "q", "--verify", "off") == 0
+    said = capsys.readouterr().out
+    assert "not compared: tied (line" in said and "it was kept by hand" in said
+    (tmp_path / "r.sql").write_text((tmp_path / "q.sql").read_text().replace("-- KEPT", "-- "))
+    assert check(tmp_path, "r", "--verify", "off") == 2

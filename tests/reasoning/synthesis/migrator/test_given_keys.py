@@ -218,3 +218,38 @@ def test_sqlite_shows_the_last_row_of_any_table():
         "INSERT INTO invoices (firm_id, amount) VALUES (last_insert_rowid(), 1);\n"
     )
     assert "no INSERT" in parse_program(text, tables, keep=True).named("add").outside
+
+
+def test_rows_show_a_key_that_was_given_before():
+    old = "CREATE TABLE cart (item text PRIMARY KEY); " + BILLED.replace("amount bigint", "x text")
+    new = old.replace("invoices", "bills").replace("firm_id", "firm")
+    program = (
+        "-- name: put(item)\nINSERT INTO cart (item) VALUES (:item);\n"
+        "-- name: order(name)\nINSERT INTO firms (name) VALUES (:name);\n"
+        "INSERT INTO invoices (firm_id, x) SELECT currval('firms_id_seq'), item FROM cart;\n"
+        "-- name: all()\nSELECT i.id, i.x, f.name FROM invoices i JOIN firms f ON f.id = i.firm_id;"
+    )
+    key = KEYS["postgres"][0]
+    options = Options("postgres", bound=1, verify="off")
+    found = refactor(program, old.format(key=key), new.format(key=key), options)
+    assert isinstance(found, Refactoring) and not found.by_hand and not found.idle, found
+    text = show_function(found.new.named("order"), "postgres")
+    assert "SELECT currval(pg_get_serial_sequence('firms', 'id')) AS firm, item AS x" in text
+    again = parse_program(show_program(found.new), found.target, "postgres")
+    for program, differ in ((again, False), (_crossed(again), True)):
+        old_one, new_one = aligned_programs(found.old, program, found.mapping)
+        checked = Comparison(old_one, found.source, new_one, found.target).run(2, lambda: True)
+        assert (checked.failure is not None) == differ
+
+
+def _crossed(program):
+    """The program that shows another table's key."""
+    text = show_program(program).replace("bills.id, bills.x", "firms.id, bills.x")
+    assert text != show_program(program)
+    tables = read_tables(
+        "CREATE TABLE cart (item text PRIMARY KEY); CREATE TABLE firms (id BIGSERIAL PRIMARY KEY, "
+        "name text NOT NULL, vat text); CREATE TABLE bills (id BIGSERIAL PRIMARY KEY, firm bigint "
+        "NOT NULL REFERENCES firms (id), x text NOT NULL);",
+        "postgres",
+    )
+    return parse_program(text, tables, "postgres")

@@ -89,3 +89,29 @@ def test_where_rows_are_lost_there_is_no_way_back(target, reason):
     with pytest.raises(UserError, match="there is no way back") as refused:
         downgrade_of(mapping_of(OLD, target, read))
     assert reason in str(refused.value)
+
+
+PERSON = "CREATE TABLE person (id INTEGER PRIMARY KEY, name TEXT NOT NULL{});"
+HOME = "CREATE TABLE home (person_id INTEGER PRIMARY KEY REFERENCES person (id), street TEXT);"
+
+
+def test_a_row_without_its_part_comes_back():
+    old = PERSON.format(", home_street TEXT")
+    read = "-- name: all()\nSELECT id, name, home_street FROM person;"
+    mapping = mapping_of(old, PERSON.format("") + HOME, read)
+    back = migration_sql(downgrade_of(mapping))
+    assert "person: altered in place" in back
+    with closing(sqlite3.connect(":memory:")) as base:
+        base.executescript(old + "INSERT INTO person VALUES (1, 'a', 's'), (2, 'b', NULL);")
+        base.executescript(migration_sql(mapping))
+        base.executescript("INSERT INTO person VALUES (3, 'c');")
+        base.executescript(back)
+        found = base.execute("SELECT id, name, home_street FROM person ORDER BY 1").fetchall()
+    assert found == [(1, "a", "s"), (2, "b", None), (3, "c", None)]
+
+
+def test_a_table_that_is_dropped_is_not_called_merged():
+    read = "-- name: all()\nSELECT label FROM pet;"
+    target = "CREATE TABLE pet (id integer PRIMARY KEY, owner_id integer, label text);"
+    with pytest.raises(UserError, match="no way back: owner is dropped"):
+        downgrade_of(mapping_of(OLD, target, read))
