@@ -235,18 +235,8 @@ def _overlap(values, a, b):
 
 
 def _cost(values, a, b, declared):
-    """The price of an equality: what it costs by itself, or as two references to one column. A rule
-    that joins both to that column is then as cheap in whatever order its atoms stand.
-    """
     if declared:
         return DECLARED
-    undeclared = UNDECLARED if values.schema.foreign_keys else 0
-    both = (values.referred[a] & values.referred[b]) - {a, b}
-    through = (max(_alone(values, a, c), _alone(values, b, c)) for c in both)
-    return min(_alone(values, a, b), *(p for p in through if p <= KEY + undeclared), 99)
-
-
-def _alone(values, a, b):
     undeclared = UNDECLARED if values.schema.foreign_keys else 0
     if b in values.referred[a] or a in values.referred[b]:
         if akin(values, a, b):
