@@ -31,6 +31,8 @@ from reasoning.synthesis.syntax import show_value
 
 MOST_LABELS, MOST_PAIRS = 8, 12
 """Labels of an unpivoted table, and pairs of a table of values."""
+TABLED = {"str", "bool", "int"}
+"""Types of the values of a table."""
 ALIKE = 0.6
 """Names at least so like each other speak for a table of values."""
 Solve = Callable[[Goal, Found | None, Work], Any]
@@ -403,8 +405,8 @@ def _table(goal: Goal, rule: Rule, t: int, column: tuple[str, str]) -> tuple[Rul
         if (n, p) in broken or place.is_id or not 1 < len(known) <= MOST_PAIRS:
             continue
         kinds = {kind, place.type}
-        if not kinds & {"str", "bool"}:
-            # Numbers from numbers are computed, not looked up.
+        if not kinds & {"str", "bool"} or not kinds <= TABLED:
+            # Numbers from numbers are computed, not looked up; times and amounts are no codes.
             continue
         akin = alike >= ALIKE or words(place.name) & words(column[1])
         if len(known) == count and (kinds == {"str"} or not akin):

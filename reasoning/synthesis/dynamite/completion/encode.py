@@ -151,8 +151,8 @@ class Encoding:
         self.sat.add(self.copy)
 
     def _prices(self):
-        """Weights of copies, equalities, constants and names. An equality is priced at the cheapest
-        way into its class.
+        """Weights of copies, equalities, constants and names. A position of a class is priced by
+        its equality with the first of it, in the order of names (docs/lab/dynamite.md).
         """
         weights = dict.fromkeys(self.copy, ATOM)
         for (p, n), literal in self.fixed.items():

@@ -314,3 +314,44 @@ def test_the_drawing_shows_what_is_joined_and_compared(folder, capsys):
     for form in (folder / "x.html").read_text().split('<g class="')[1:]:
         assert form.count("<path ") == 2 and form.count("stroke-dasharray") == 1
         assert form.count(">= 6</text>") == 1
+
+
+CHINOOK = """
+CREATE TABLE artist (artist_id int PRIMARY KEY, name text);
+CREATE TABLE album (album_id int PRIMARY KEY, artist_id int REFERENCES artist (artist_id));
+CREATE TABLE track (track_id int PRIMARY KEY, name text, album_id int REFERENCES album (album_id),
+  price numeric(10, 2), sold date, played timestamp);
+"""
+
+
+def test_what_json_shows_as_text_has_the_type_that_the_source_declares(tmp_path, capsys):
+    """Amounts and dates are neither text nor looked up in a table of the example's values, and a
+    declared chain of references wins although album and artist have the same numbers.
+    """
+    source = {
+        "artist": [{"artist_id": 1, "name": "A"}, {"artist_id": 2, "name": "B"}],
+        "album": [{"album_id": 1, "artist_id": 1}, {"album_id": 2, "artist_id": 2}],
+        "track": [
+            {"track_id": n, "name": name, "album_id": album, "price": price, "sold": sold}
+            for n, name, album, price, sold in (
+                (7, "x", 1, "0.99", "2024-01-01"),
+                (8, "y", 2, "1.99", "2024-01-02"),
+                (9, "z", 2, "0.99", None),
+            )
+        ],
+    }
+    target = {
+        "song": [
+            {"title": "x", "by": "A", "price": "0.99", "sold": "2024-01-01"},
+            {"title": "y", "by": "B", "price": "1.99", "sold": "2024-01-02"},
+            {"title": "z", "by": "B", "price": "0.99", "sold": None},
+        ]
+    }
+    for name, data in (("s", source), ("t", target)):
+        (tmp_path / f"{name}.json").write_text(json.dumps(data))
+    (tmp_path / "s.sql").write_text(CHINOOK)
+    assert learn(tmp_path, "--source-schema", f"{tmp_path}/s.sql") == 0
+    said = capsys.readouterr()
+    assert "song.price is decimal, as track.price of the source" in said.err
+    assert "song.sold is date" in said.err and "table(" not in said.out
+    assert "album(album_id, artist_id), artist(artist_id, by)" in said.out
