@@ -9,6 +9,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxrl.app.errors import UserError
+
+STEP = 1 / 16
+"""Share of the box's side over which mixed differences are taken."""
+UNSEEN = 0.2
+"""Share of the largest mixed difference that second derivatives may leave unexplained."""
+
 
 class ByInteractions(NamedTuple):
     """Reading of the interaction graph."""
@@ -42,6 +49,26 @@ def interactions(
     return mixed * (1 - jnp.eye(inputs))
 
 
+@functools.partial(jax.jit, static_argnames=("f", "inputs"))
+def _mixed_differences(f: Callable, inputs: int, low: float, high: float, seed: int):
+    """Mean modulus of f(x + a + b) - f(x + a) - f(x + b) + f(x) over the lengths of a and b along
+    two axes, `[n, n]` with zero diagonal, and the size of its rounding error.
+    """
+    step = STEP * (high - low)
+    x = jax.random.uniform(jax.random.key(seed), (512, inputs), minval=low, maxval=high - 2 * step)
+    steps = step * jnp.eye(inputs)
+    ends = jax.vmap(lambda row: jax.vmap(jax.vmap(lambda s: f(row + s)))(_sums(steps)))(x)
+    ones = jax.vmap(lambda row: jax.vmap(lambda s: f(row + s))(steps))(x)
+    none = jax.vmap(f)(x)
+    gaps = ends - ones[:, :, None] - ones[:, None, :] + none[:, None, None]
+    rounding = 16 * jnp.finfo(jnp.float32).eps * jnp.abs(none).max() / step**2
+    return jnp.abs(gaps).mean(0) / step**2 * (1 - jnp.eye(inputs)), rounding
+
+
+def _sums(steps: jax.Array) -> jax.Array:
+    return steps[:, None, :] + steps[None, :, :]
+
+
 def predict_by_interactions(
     f: Callable, inputs: int, low: float = -1.0, high: float = 1.0, seed: int = 0
 ) -> ByInteractions:
@@ -60,8 +87,19 @@ def predict_by_interactions(
 
     Returns:
       The depth in nodes, the interactions `[n, n]`, and the inputs that interact at all.
+
+    Raises:
+      UserError: second derivatives are not finite, or do not see how inputs interact, as at kinks
+        and jumps.
     """
     matrix = np.asarray(interactions(f, inputs, low, high, seed))
+    seen, rounding = map(np.asarray, _mixed_differences(f, inputs, low, high, seed))
+    least = np.maximum(UNSEEN * seen.max(initial=0.0), rounding)
+    if not np.isfinite(matrix + seen).all() or (seen > 1.5 * matrix + least).any():
+        raise UserError(
+            "second derivatives do not describe how the inputs of this function interact (it has "
+            "kinks, jumps, or values that are not finite): use predict_depth"
+        )
     used = tuple(i for i in range(inputs) if matrix[i].max() > 1e-2 * max(matrix.max(), 1e-12))
     if len(used) < 2:
         return ByInteractions(min(len(used), 1), matrix, used)

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
+from jaxrl.app.errors import UserError
 from reasoning.compositionality import network, theory
 from reasoning.compositionality.depth import MOST_INPUTS, predict_by_interactions, predict_depth
 from reasoning.compositionality.depth.predict import TRAINED
@@ -53,16 +54,19 @@ def predictions(config: SweepConfig, results: Path, name: str) -> Predicted:
     if target.inputs > MOST_INPUTS or target.draws == "plane":
         return Predicted(target.layers, None, False, None, volume, (), 0)
     known = predict_depth(target, target.inputs, layers_per_node=cost)
-    pairs = [
-        predict_by_interactions(lambda x, o=o: target(x)[o], target.inputs).depth
-        for o in range(len(target.outputs))
-    ]
+    try:
+        pairs = [
+            predict_by_interactions(lambda x, o=o: target(x)[o], target.inputs).depth
+            for o in range(len(target.outputs))
+        ]
+    except UserError:  # kinks, which second derivatives do not see
+        pairs = []
     found, asked = ask_networks(config, results, name)
     return Predicted(
         target.layers,
         known.layers,
         known.ambiguous,
-        cost * max(pairs),
+        cost * max(pairs) if pairs else None,
         volume,
         tuple(cost * d for d in found),
         asked,

@@ -171,8 +171,11 @@ def _peaks(found: dict[str, Peak]):
         (
             pruner,
             p.answer,
-            f"{p.place:g} [{p.low:g}, {p.high:g}]",
-            *(("", "") if p.answer == "nothing fits" else (str(p.over_first), str(p.over_last))),
+            *(
+                ("", "", "")
+                if p.answer == "nothing fits"
+                else (f"{p.place:g} [{p.low:g}, {p.high:g}]", str(p.over_first), str(p.over_last))
+            ),
         )
         for pruner, p in found.items()
     ]
@@ -189,6 +192,8 @@ def _best_row(config, rows, name, pruner) -> tuple:
     )
     fits = grid(rows, config, name, pruner, "fits")[np.isfinite(found)]
     means = np.nan_to_num(np.where(np.isfinite(found), found, 0).mean(-1))
+    if not means.max():
+        return pruner, "none fits", f"{100 * fits.mean():.0f} %", "", "", ""
     i, j = np.unravel_index(means.argmax(), means.shape)
     fan_in = average(grid(rows, config, name, pruner, "fan_in")[i, j])
     share, score = f"{100 * fits.mean():.0f} %", str(interval(found[i, j]))

@@ -145,6 +145,19 @@ def test_interactions_of_a_polynomial_by_hand():
     assert found.depth == 2 and found.inputs == (0, 1, 2, 3)
 
 
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda x: jnp.where(x[0] + x[1] > 0, 1.0, 0.0) * x[2],
+        lambda x: jax.nn.relu(x[0] - x[1]) + x[2],
+        lambda x: jnp.log(x[0]) * x[1],
+    ],
+)
+def test_interactions_that_second_derivatives_do_not_see_are_refused(f):
+    with pytest.raises(UserError, match="use predict_depth"):
+        predict_by_interactions(f, 3)
+
+
 def test_trees_by_hand():
     tree = join((join((leaf(2), leaf(3))), leaf(0)))
     assert str(tree) == "(0 (2 3))" and tree.depth == 2 and tree.arity() == 2

@@ -8,7 +8,7 @@ import pytest
 from jaxrl.app.errors import UserError
 from reasoning.compositionality.study.config import SweepConfig, check, paper, tiny
 from reasoning.compositionality.study.predictions import Predicted
-from reasoning.compositionality.study.report import _predicted, answer, moves
+from reasoning.compositionality.study.report import _best_row, _predicted, answer, moves
 from reasoning.compositionality.study.verdict import (
     chosen_on_others,
     difference,
@@ -139,6 +139,22 @@ def test_the_page_tells_of_every_pair_of_targets_with_other_depths():
     ]
     assert all(
         "yes: the best depth changes by 1 [1, 1], the planted one by 1" in line for line in stated
+    )
+
+
+def test_a_pruner_that_never_fits_has_no_best_place():
+    config = SweepConfig(
+        targets=("tanh_tree:2",), depths=(1, 2), densities=(1.0, 0.5), pruners=("share",), seeds=2
+    )
+    rows = rows_of(config, lambda cell: 0.0)
+    rows = [row | {"fits": False, "fan_in": 4.0} for row in rows]
+    assert _best_row(config, rows, "tanh_tree:2", "share") == (
+        "share",
+        "none fits",
+        "0 %",
+        "",
+        "",
+        "",
     )
 
 
