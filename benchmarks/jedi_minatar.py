@@ -1,0 +1,85 @@
+"""Does JEDI learn MinAtar's games? `python -m benchmarks.jedi_minatar --folder RUNS
+[--envs Breakout-MinAtar] [--seeds 0 1 2]`.
+
+Trains the games of gymnax (extra `gymnax`) with preset `tiny` for `STEPS` steps, one after the
+other, in `RUNS/GAME-SEED`; a folder that was begun is resumed. Each finished run is recorded at
+once. Claim per game: for how many seeds the 95 % interval over the `GAMES` games at the end lies
+above random play's mean, which is that of the games of the run's first steps.
+"""
+
+import json
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+
+from benchmarks.jedi_atari import final, lower_end
+from benchmarks.recording import Claim, record
+from benchmarks.run_by_run import Runs, parser_of_runs, train_chosen
+from jaxrl.jedi.config import JediConfig
+from jaxrl.jedi.presets import tiny
+
+NAME = "jedi_minatar"
+ENVS, SEEDS = ("Breakout-MinAtar", "Asterix-MinAtar"), (0, 1, 2)
+STEPS = 4096
+"""Environment steps of a run: 9 epochs, the first after 2048 steps of random play."""
+GAMES = 64
+"""Whole games of the final evaluation."""
+
+
+def config_for(env: str) -> JediConfig:
+    """The preset with longer play and more games at its end, for a game as gymnax names it."""
+    config = tiny(f"gymnax:{env}")
+    return replace(
+        config,
+        schedule=replace(config.schedule, env_steps=STEPS),
+        evaluation=replace(config.evaluation, every=4, final_episodes=GAMES),
+    )
+
+
+def above_random(runs: Iterable[dict]) -> int:
+    """How many runs' final games have a 95 % t interval above their random play's mean."""
+    return sum(
+        lower_end(run["final"]["return"], run["final"]["std"], int(run["final"]["episodes"]))
+        > run["random_return"]
+        for run in runs
+    )
+
+
+def write(runs: Runs, settings: str, folder: Path) -> None:
+    """Write the record of the runs so far, with the final evaluations that their folders hold.
+
+    Args:
+      runs: by game and seed; this function adds to them.
+      settings: fingerprint of the settings of all runs.
+      folder: folder of the runs.
+    """
+    for env, by_seed in runs.items():
+        for seed, run in by_seed.items():
+            run.setdefault("final", final(folder / f"{env}-{seed}"))
+    claims = [
+        Claim(
+            f"{env}: seeds whose final return has a 95 % interval above random play's mean",
+            len(SEEDS),
+            ">=",
+            above_random(runs[env].values()) if len(runs.get(env, {})) == len(SEEDS) else None,
+            len(SEEDS),
+        )
+        for env in ENVS
+    ]
+    print(record(NAME, {"settings": settings, "runs": runs}, claims))
+
+
+def main() -> None:
+    """Train what is missing and record it."""
+    options = parser_of_runs(__doc__, "--envs", ENVS, SEEDS).parse_args()
+    configs = {env: config_for(env) for env in ENVS}
+
+    def write_here(runs, settings):
+        write(runs, settings, options.folder)
+
+    runs = train_chosen(NAME, configs, options.envs, options, write_here, SEEDS)
+    print(json.dumps({env: {s: r["final"] for s, r in by.items()} for env, by in runs.items()}))
+
+
+if __name__ == "__main__":
+    main()
