@@ -2,7 +2,6 @@ import importlib
 import os
 import subprocess
 import sys
-import time
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
@@ -167,18 +166,16 @@ def test_every_system_exists():
         assert os.path.isfile(path), path
 
 
-def test_help_of_the_console_script_imports_no_jax_and_is_quick():
+def test_help_of_the_console_script_imports_no_jax():
     script = (
         "import sys\nfrom jaxrl.app.cli import latentax\n"
         "try:\n    latentax(['--help'])\nexcept SystemExit as end:\n    assert end.code == 0\n"
         "heavy = {'jax', 'numpy', 'tyro', 'scipy', 'httpx', 'jinja2', 'matplotlib'}\n"
         "assert not heavy & set(sys.modules)"
     )
-    began = time.monotonic()
     done = python(script)
     assert done.returncode == 0, done.stderr
     assert "compositionality" in done.stdout
-    assert time.monotonic() - began < 10  # 0.1 s on a machine that does nothing else
 
 
 LIGHT = ("jedi", "sae", "e2c", "dynamite", "migrator", "compositionality")

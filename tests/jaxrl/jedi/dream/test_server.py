@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import time
 
 import numpy as np
 import pytest
@@ -56,14 +55,13 @@ def with_client(check):
 
 async def until(socket, good):
     """The first message for which `good` holds."""
-    ends = time.monotonic() + 10
-    while time.monotonic() < ends:
-        message = await socket.receive(timeout=10)
+    for _ in range(1000):
+        message = await socket.receive()
         assert message.type == WSMsgType.TEXT, message
         found = json.loads(message.data)
         if good(found):
             return found
-    raise AssertionError("no such message within 10 seconds")
+    raise AssertionError("no such message among a thousand")
 
 
 def test_keys_steer_and_frames_come():
@@ -85,11 +83,11 @@ def test_a_second_tab_is_told_and_a_later_one_gets_the_seat():
         async with client.ws_connect("/play") as first:
             await until(first, lambda m: m["type"] == "hello")
             async with client.ws_connect("/play") as second:
-                assert (await second.receive_json(timeout=10))["type"] == "taken"
+                assert (await second.receive_json())["type"] == "taken"
             await until(first, lambda m: m["type"] == "view" and m["step"] > 2)
         for _ in range(50):  # the server learns of the closed tab soon, not at once
             async with client.ws_connect("/play") as third:
-                if (await third.receive_json(timeout=10))["type"] == "hello":
+                if (await third.receive_json())["type"] == "hello":
                     return
             await asyncio.sleep(0.1)
         raise AssertionError("the seat was never free again")
@@ -154,8 +152,8 @@ def test_an_open_page_does_not_keep_the_server_from_ending():
     async def check(client, session):
         async with client.ws_connect("/play") as socket:
             await until(socket, lambda m: m["type"] == "hello")
-            began = time.monotonic()
             await client.server.close()
-            assert time.monotonic() - began < 15
+            kinds = [(await socket.receive()).type for _ in range(100)]
+            assert WSMsgType.CLOSED in kinds  # the server closed it, it did not wait for the page
 
     with_client(check)

@@ -1,7 +1,5 @@
 """Answers as models write them inside a box, against published gold forms."""
 
-import time
-
 import pytest
 
 from reasoning.e2c import answers
@@ -45,10 +43,9 @@ def test_never_worse_than_math_verify_alone():
     assert worse == []
 
 
-def test_thousands_of_open_boxes_take_no_longer():
-    began = time.monotonic()
-    assert answers.last_box("\\boxed{" * 50_000 + "3}") == "3"
-    assert time.monotonic() - began < 2
+def test_many_open_boxes_are_read_in_one_pass():
+    # a reader that begins anew at every box would look at 10^12 characters
+    assert answers.last_box("\\boxed{" * 500_000 + "3}") == "3"
 
 
 def test_numbers_of_thousands_of_digits_are_not_read():
