@@ -1,4 +1,4 @@
-"""Does JEDI learn MinAtar's games? `python -m benchmarks.jedi_minatar --folder RUNS
+"""Learn MinAtar's games with JEDI: `python -m benchmarks.jedi_minatar --folder RUNS
 [--envs Breakout-MinAtar] [--seeds 0 1 2]`.
 
 Trains the games of gymnax (extra `gymnax`) with preset `tiny` for `STEPS` steps, one after the
@@ -37,7 +37,7 @@ def config_for(env: str) -> JediConfig:
 
 
 def above_random(runs: Iterable[dict]) -> int:
-    """How many runs' final games have a 95 % t interval above their random play's mean."""
+    """Count the runs whose final games have a 95 % t interval above their random play's mean."""
     return sum(
         lower_end(run["final"]["return"], run["final"]["std"], int(run["final"]["episodes"]))
         > run["random_return"]
