@@ -32,6 +32,8 @@ CROSSED = 0.77
 """Weight of `crossing` next to a tolerance of 0.05: inputs are apart above 0.065. Our choice: of
 46 functions, inputs that belong together have at most 0.048, others at least 0.085.
 """
+SURE = 5e-3
+"""Disagreement of the values below which their squares are not asked."""
 MOST_CALLS = (16, 8, 4)
 """Draws of x_A and x_B, and directions, for functions that call out of JAX, one point a call."""
 SPAN, NODES = 1 / 16, 33
@@ -194,7 +196,8 @@ def scores_of_steps(f: Callable, data, output, subsets, balls: Balls) -> jax.Arr
     By the divergence theorem the gradient of f's average over a ball is the mean of f times the
     outward direction over its surface. Whether f factors through a number does not depend on how
     its values are coded, but directions at several jumps do (argmax is 0, 1 or 2, and 1 happens to
-    be half way): so values and their squares are judged, and the worse one counts.
+    be half way): so squares of the values are judged as well, and the worse counts, unless the
+    values agree to `SURE`.
 
     Args:
       f: `(data, x) -> [m]`.
@@ -222,8 +225,11 @@ def scores_of_steps(f: Callable, data, output, subsets, balls: Balls) -> jax.Arr
                 there, back = jnp.split(coded, 2, axis=-1)
                 slopes = jnp.einsum("abk,ki->abi", there - back, unit) / len(unit)
                 found.append(jnp.stack([1 - alignment(slopes), CROSSED * crossing(slopes)]))
-        # [radii, codings, 2]; a small ball resolves more, a large one meets more jumps.
-        return 1 - jnp.stack(found).reshape(len(RADII), -1, 2).mean(0).max()
+        # [codings, 2]; a small ball resolves more, a large one meets more jumps.
+        values, squares = jnp.stack(found).reshape(len(RADII), 2, 2).mean(0).max(1)
+        # Values are not parallel by chance everywhere, but squares of waves that a ball does not
+        # resolve are noise.
+        return 1 - jnp.where(values < SURE, values, jnp.maximum(values, squares))
 
     def judge(subset):
         return jax.lax.cond(subset.any(), one, lambda _: jnp.float32(1), subset)
