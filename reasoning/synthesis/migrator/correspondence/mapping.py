@@ -357,7 +357,7 @@ class _Maker:
             else:
                 raise Unfilled(
                     f"{name}.{column} is NOT NULL, and nothing in the old schema gives it a value: "
-                    "add a DEFAULT"
+                    f"add a DEFAULT, or say by --rename TABLE.COLUMN={name}.{column} which one does"
                 )
 
 

@@ -14,11 +14,12 @@ from reasoning.synthesis.migrator.correspondence.maxsat import assignments_by_ma
 from reasoning.synthesis.migrator.correspondence.problem import (
     NOWHERE,
     REFERRED,
+    WORTH_NOWHERE,
     Correspondence,
     Problem,
     reference_of,
 )
-from reasoning.synthesis.migrator.correspondence.similarity import copy_score, similarity
+from reasoning.synthesis.migrator.correspondence.similarity import copy_score, score, similarity
 from reasoning.synthesis.migrator.sql.tables import Place
 
 COPY = 90
@@ -160,7 +161,9 @@ def with_copies(problem: Problem, found: Correspondence) -> Correspondence:
             alike = [
                 (copy_score(place, (name, column), place[0] in givers), place)
                 for place in found.images
-                if source.type_of(place) == kind and images[place]
+                if source.type_of(place) == kind
+                and images[place]
+                and (place in found.referred or _alike(problem, place, images[place][0]))
             ]
             best = max(alike, default=(0, NOWHERE), key=lambda one: (one[0], one[1]))
             if best[0] >= COPY and not (
@@ -168,6 +171,13 @@ def with_copies(problem: Problem, found: Correspondence) -> Correspondence:
             ):
                 images[best[1]] = (*images[best[1]], (name, column))
     return found if images == found.images else Correspondence(images, found.referred, found.loss)
+
+
+def _alike(problem: Problem, column: Place, place: Place) -> bool:
+    """Test if a column is in its place for its name, too: one that another one pushed into a place
+    at random must not come back as a copy, or the other one is lost.
+    """
+    return score(problem.source, problem.target, column, place) >= WORTH_NOWHERE
 
 
 def why_none(problem: Problem, readers: dict[Place, str]) -> str | None:

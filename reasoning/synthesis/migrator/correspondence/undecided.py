@@ -9,7 +9,12 @@ from collections.abc import Container, Sequence
 
 from reasoning.synthesis.errors import UserError
 from reasoning.synthesis.migrator.correspondence.mapping import Copy, DataMapping, Fixed, Found
-from reasoning.synthesis.migrator.correspondence.problem import NOWHERE, Correspondence
+from reasoning.synthesis.migrator.correspondence.problem import (
+    NOWHERE,
+    WORTH_NOWHERE,
+    Correspondence,
+)
+from reasoning.synthesis.migrator.correspondence.similarity import score
 from reasoning.synthesis.migrator.sql.given_keys import inserted
 from reasoning.synthesis.migrator.sql.program import Program, Update
 from reasoning.synthesis.migrator.sql.tables import Place, Tables, near
@@ -96,8 +101,8 @@ def undecided(
             )
         places[place] = options[0]
     said = tuple(
-        f"{'.'.join(place)} becomes {'.'.join(new)}, the only new column of its type there, though "
-        f"their names have nothing in common: --drop {'.'.join(place)} if it is not meant"
+        f"{'.'.join(place)} becomes {'.'.join(new)}, the only new column of its type there: "
+        f"--drop {'.'.join(place)} if it is not meant"
         for place, new in places.items()
     )
     return places, said
@@ -122,6 +127,15 @@ def lost(mapping: DataMapping, found: Correspondence) -> list[Place]:
     ]
 
 
+def _copied(mapping: DataMapping) -> set[Place]:
+    return {
+        (cell.table, cell.column)
+        for part in mapping.parts
+        for cell in part.cells.values()
+        if isinstance(cell, Copy)
+    }
+
+
 def _empty(mapping: DataMapping, place: Place) -> list[Place]:
     """New columns of the type of a lost one that nothing fills, in tables with rows of its own."""
     table, column = place
@@ -141,8 +155,17 @@ def _empty(mapping: DataMapping, place: Place) -> list[Place]:
 
 
 def hints(mapping: DataMapping, found: Correspondence) -> list[str]:
-    """A sentence on each column that is dropped, with the new one that may be meant."""
+    """A sentence on each column that is dropped, with the new one that may be meant, and on each
+    whose place is not one by the names.
+    """
     said = []
+    for place, places in found.images.items():
+        unlike = places and place not in found.referred and place in _copied(mapping)
+        if unlike and score(mapping.source, mapping.target, place, places[0]) < WORTH_NOWHERE:
+            said.append(
+                f"{'.'.join(place)} becomes {'.'.join(places[0])}, and the names do not say so: "
+                "please check"
+            )
     for place in lost(mapping, found):
         also = ", ".join(".".join(one) for one in _empty(mapping, place))
         also = f"; {also} stays empty (--rename {'.'.join(place)}=... if it is meant)" * bool(also)

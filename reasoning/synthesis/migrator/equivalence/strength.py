@@ -52,7 +52,11 @@ def remarks(found: Refactoring) -> list[str]:
         *(f"{name} differs for NULL: {how}" for name, how in found.differs.items()),
         *(f"{name} changed nothing on any try, so nothing was seen of it" for name in found.idle),
         *found.notes,
-        *hints(found.mapping, found.correspondence),
+        *(
+            one
+            for one in hints(found.mapping, found.correspondence)
+            if not any(note.startswith(one.partition(", and")[0] + ",") for note in found.notes)
+        ),
         *(
             f"not checked: {which} schema, {note}"
             for which, tables in (("old", found.source), ("new", found.target))

@@ -10,7 +10,7 @@ pytest.importorskip("sqlglot")
 pytest.importorskip("pysat")
 
 from reasoning.synthesis.errors import UserError
-from reasoning.synthesis.migrator import Options, Refactoring, migration_sql, refactor
+from reasoning.synthesis.migrator import NoProgram, Options, Refactoring, migration_sql, refactor
 from reasoning.synthesis.migrator.cli import Synthesize, summary, synthesize
 
 OLD = "CREATE TABLE products (id INTEGER PRIMARY KEY, title TEXT NOT NULL, seo_desc TEXT, n INT);"
@@ -83,3 +83,13 @@ def test_a_column_that_nothing_writes_is_dropped_with_a_hint():
 def test_decisions_that_name_nothing_are_refused(renames, drops, words):
     with pytest.raises(UserError, match=words):
         refactor(PROGRAM, OLD, NEW, replace(QUICK, renames=renames, drops=drops))
+
+
+def test_a_column_that_is_read_is_not_pushed_away_and_copied_back():
+    old, new = (text.replace("TEXT, n", "TEXT NOT NULL, n") for text in (OLD, NEW))
+    found = refactor(PROGRAM, old, new, QUICK)
+    assert isinstance(found, NoProgram) and "--rename TABLE.COLUMN=items.desc" in found.reason
+    options = replace(QUICK, renames=("products.seo_desc=items.description",))
+    named = refactor(PROGRAM, old, new, options)
+    assert isinstance(named, Refactoring)
+    assert "becomes items.description, and the names do not say so" in summary(named)
