@@ -13,7 +13,7 @@ from reasoning.synthesis.dynamite.completion.candidate import Candidate
 from reasoning.synthesis.dynamite.sketch.sketch import Sketch
 from reasoning.synthesis.sat import Sat
 
-ATOM, CONSTANT, LIKELY, FIRM = 4, 3, 2, 2
+ATOM, CONSTANT, LIKELY, FIRM = 4, 3, 2, 1
 """Prices: an atom in the body, a constant, one that the target's names hold, that a column holds
 something; equalities and sources of head columns have theirs in the sketch.
 """
