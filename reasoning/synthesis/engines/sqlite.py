@@ -14,6 +14,9 @@ from reasoning.synthesis.functions import register
 from reasoning.synthesis.names import inner, quoted, table_name
 from reasoning.synthesis.schema import Schema, flat_columns, layout
 
+EXACT = decimal.Context(prec=60)
+"""The default context would round a decimal of more than 28 digits."""
+
 
 def bags(program: Program, source: Schema, target: Schema, facts: Facts) -> dict[str, Counter]:
     """Compute the flattened target data in SQLite.
@@ -60,7 +63,7 @@ def _in(value: Any) -> Any:
     if isinstance(value, Id):
         return value.number
     if isinstance(value, decimal.Decimal):
-        return str(value.normalize())
+        return str(value.normalize(EXACT))
     return value.isoformat() if isinstance(value, datetime.date) else value
 
 

@@ -200,6 +200,16 @@ def test_a_nested_copy_is_itself():
     assert len(flat_columns(TREE, "p?q?r")) == 4
 
 
+def test_decimals_join_with_all_their_digits():
+    shape = {"fields": {"k": "decimal", "n": "int"}}
+    schema = parse_schema({"kind": "relational", "collections": {"A": shape, "B": shape}})
+    long = [decimal.Decimal(f"1234567890123456789012345678.123456789{n}") for n in (1, 2)]
+    facts = {"A": [(long[0], 1), (long[1], 2)], "B": [(long[1], 3)]}
+    program = parse_program("T(n) :- A(k, n), B(k, _).")
+    for engine in ENGINES:
+        assert engine.run(program, schema, TARGET, facts)["T"] == {(2,)}, engine.__name__
+
+
 def test_an_atom_apart_is_only_asked_to_exist():
     program = parse_program("T(n) :- S(n, _), R(_, _, true).")
     sql = compile_program(program, SOURCE, TARGET, "sqlite")["T"]
