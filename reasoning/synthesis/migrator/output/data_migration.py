@@ -500,8 +500,6 @@ def _numbers_on(plan: Plan) -> Iterator[str]:
     kept = {heir: name for name, heir in plan.in_place.items() if _changed(plan, name)}
     for table in (*made, *kept):
         for column in numbered(plan.new[table]):
-            if table in kept and _goes_on(plan, kept[table], column):
-                continue
             sequence = f"pg_get_serial_sequence({literal(plan.target(table))}, {literal(column)})"
             known = [f"(SELECT MAX({plan.name(column)}) FROM {plan.target(table)})", "0"]
             before = plan.old.get(table)
@@ -522,12 +520,6 @@ def _numbers_on(plan: Plan) -> Iterator[str]:
                 f"SELECT setval({sequence}, top) FROM (SELECT GREATEST({', '.join(known)}) AS top) "
                 "AS numbers WHERE top > 0"
             )
-
-
-def _goes_on(plan: Plan, name: str, column: str) -> bool:
-    """Test if a column of a table altered in place was numbered before: its sequence stays."""
-    names = kept_columns(plan, name)
-    return any(new == column and old in numbered(plan.old[name]) for old, new in names.items())
 
 
 def _changed(plan: Plan, name: str) -> bool:

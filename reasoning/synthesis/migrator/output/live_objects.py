@@ -5,6 +5,7 @@ Our choice: what the old schema does not show, on tables that are rebuilt or dro
 engine drops it together with a column, on columns that go.
 """
 
+import re
 from collections.abc import Iterator
 
 from reasoning.synthesis.errors import need
@@ -46,8 +47,13 @@ def _listed(plan: Plan) -> str:
         for one in statements_of(source.ddl, source.dialect)
         if one.kind not in ("TABLE", "SET", "PRAGMA")
     }
-    names = sorted(name.lower() for name in known if name)
+    names = sorted({small for name in known if name for small in _small(name)})
     return ", ".join(literal(name, plan.dialect) for name in names) or "''"
+
+
+def _small(name: str) -> set[str]:
+    """A name in small letters as databases make them: all letters, or those of ASCII alone."""
+    return {name.lower(), re.sub("[A-Z]+", lambda seen: seen[0].lower(), name)}
 
 
 def _words(plan: Plan, name: str, why: str = TABLE) -> str:
@@ -57,12 +63,13 @@ def _words(plan: Plan, name: str, why: str = TABLE) -> str:
 def _columns(plan: Plan, name: str) -> str:
     """Names of a table's columns, in small letters."""
     types = plan.mapping.source[name].types
-    return ", ".join(literal(column.lower(), plan.dialect) for column in types)
+    names = sorted({small for column in types for small in _small(column)})
+    return ", ".join(literal(small, plan.dialect) for small in names)
 
 
 def _sqlite(plan: Plan, listed: str) -> Iterator[str]:
     for name in plan.dropped:
-        here, word = literal(name.lower()), literal(f"%{name.lower()}%")
+        here, word = f"lower({literal(name)})", f"lower({literal(f'%{name}%')})"
         lost = literal(
             f" depends on {name}, {TABLE}, and is not in the schema before: add it there"
         )
@@ -110,7 +117,8 @@ def _postgres(plan: Plan, listed: str) -> Iterator[str]:
             columns = ", ".join(literal(column) for column in going)
             mine = (
                 "EXISTS (SELECT 1 FROM pg_depend d JOIN pg_attribute a ON a.attrelid = d.refobjid "
-                "AND a.attnum = d.refobjsubid WHERE d.objid = {object} AND d.refobjid = {table} "
+                "AND a.attnum = d.refobjsubid WHERE d.objid = @object AND "
+                f"d.refobjid = CAST({literal(old_name(plan, name))} AS regclass) "
                 f"AND a.attname IN ({columns}))"
             )
             yield from _postgres_indices(plan, name, listed, mine, _words(plan, name, COLUMNS))
@@ -119,8 +127,7 @@ def _postgres(plan: Plan, listed: str) -> Iterator[str]:
 def _postgres_indices(plan: Plan, name: str, listed: str, mine: str, lost: str) -> Iterator[str]:
     """Indices and constraints, those that depend on some columns alone."""
     table = f"CAST({literal(old_name(plan, name))} AS regclass)"
-    object_is = {"table": table, "object": "i.indexrelid"}
-    also = f" AND {mine.format(**object_is)}" if mine else ""
+    also = f" AND {mine.replace('@object', 'i.indexrelid')}" if mine else ""
     yield failing(
         f"'the index ' || c.relname || {lost}",
         f"pg_index i JOIN pg_class c ON c.oid = i.indexrelid WHERE i.indrelid = {table} AND "
@@ -128,9 +135,10 @@ def _postgres_indices(plan: Plan, name: str, listed: str, mine: str, lost: str) 
         f"k.conrelid = {table}) AND lower(c.relname) NOT IN ({listed}){also}",
         plan.dialect,
     )
-    also = f" AND {mine.format(table=table, object='k.oid')}" if mine else ""
+    also = f" AND {mine.replace('@object', 'k.oid')}" if mine else ""
     columns = (
-        "(SELECT string_agg(lower(a.attname), ',' ORDER BY lower(a.attname)) FROM pg_attribute a "
+        "(SELECT string_agg(lower(a.attname), ',' ORDER BY lower(a.attname) COLLATE \"C\") "
+        "FROM pg_attribute a "
         "WHERE a.attrelid = k.conrelid AND a.attnum = ANY(k.conkey))"
     )
     known = ", ".join(literal(text) for text in _constraints(plan, name)) or "''"
@@ -150,7 +158,9 @@ def _constraints(plan: Plan, name: str) -> list[str]:
     table, found = source[name], set()
 
     def add(letter, columns):
-        found.add(f"{letter} {','.join(sorted({column.lower() for column in columns}))}")
+        for one in (str.lower, lambda column: min(_small(column) - {column.lower()}, default="")):
+            small = {one(column) or column.lower() for column in columns}
+            found.add(f"{letter} {','.join(sorted(small))}")
 
     for columns in (table.key, *table.unique):
         add("u", columns)
@@ -212,7 +222,7 @@ def _keys_written(plan: Plan, name: str) -> list[str]:
 
 def _duckdb(plan: Plan, listed: str) -> Iterator[str]:
     for name in plan.dropped:
-        here, lost = f"lower(table_name) = {literal(name.lower())}", _words(plan, name)
+        here, lost = f"lower(table_name) = lower({literal(name)})", _words(plan, name)
         yield failing(
             f"'the index ' || index_name || {lost}",
             f"duckdb_indexes() WHERE {here} AND lower(index_name) NOT IN ({listed})",
