@@ -106,11 +106,16 @@ def _known(path: Path, activation: str) -> str:
     return activation
 
 
+def _is_real(array: np.ndarray) -> bool:
+    """True for floats (bfloat16 too, which NumPy takes for a record) and integers."""
+    return any(jnp.issubdtype(array.dtype, kind) for kind in (jnp.floating, jnp.integer))
+
+
 def _checked(path: Path, layers: list[Layer]) -> list[Layer]:
     """The layers in float32, if they are real, finite and fit each other."""
     found: list[Layer] = []
     for i, (kernel, bias) in enumerate(layers):
-        if kernel.dtype.kind not in "fiu" or bias.dtype.kind not in "fiu":
+        if not (_is_real(kernel) and _is_real(bias)):
             raise UserError(
                 f"network {path}: layer {i} is of type {kernel.dtype} with bias {bias.dtype}: it "
                 "must be of real numbers"

@@ -118,12 +118,13 @@ def _differences(f: Callable, data, key, box: Box):
     """Squares of differences over `SPAN`, and of what is left when the integral of the gradient is
     subtracted, both `[N, m, n]`.
     """
-    x = within(box, SPAN / 2).draw(key, 512)
+    x, inside = box.draw(key, 512), within(box, SPAN / 2)
     half = SPAN * (box.high - box.low) / 2
     nodes = jnp.linspace(-1.0, 1.0, NODES)
     weights = jnp.ones(NODES).at[jnp.array([0, NODES - 1])].set(0.5) / (NODES - 1)
 
     def along(row, axis):
+        row = _off_the_edge(row, axis, box, inside)
         step = jnp.zeros_like(row).at[axis].set(half[axis])
         gap = f(data, row + step) - f(data, row - step)
         slopes = jax.vmap(lambda t: jax.jvp(lambda v: f(data, v), (row + t * step,), (step,))[1])
@@ -134,13 +135,22 @@ def _differences(f: Callable, data, key, box: Box):
     return jnp.swapaxes(gaps**2, 1, 2), jnp.swapaxes(rest**2, 1, 2)
 
 
-def _slopes(f: Callable, data, output, x, sides, scale: float) -> jax.Array:
+def _off_the_edge(x: jax.Array, axis, box: Box, inside: Box) -> jax.Array:
+    """A point of the box moved along one axis alone, so that a step along it stays in the box; the
+    other inputs may lie at the edge, where a gate may be.
+    """
+    share = (x[axis] - box.low[axis]) / (box.high[axis] - box.low[axis])
+    return x.at[axis].set(inside.low[axis] + share * (inside.high[axis] - inside.low[axis]))
+
+
+def _slopes(f: Callable, data, output, x, box: Box, scale: float) -> jax.Array:
     """Finite differences of one output over `scale` of the sides, per side, `[n]`."""
-    half = scale * sides / 2
+    half, inside = scale * (box.high - box.low) / 2, within(box, scale / 2)
 
     def along(axis):
+        row = _off_the_edge(x, axis, box, inside)
         step = jnp.zeros_like(x).at[axis].set(half[axis])
-        return (f(data, x + step)[output] - f(data, x - step)[output]) / (2 * half[axis])
+        return (f(data, row + step)[output] - f(data, row - step)[output]) / (2 * half[axis])
 
     return jax.vmap(along)(jnp.arange(x.shape[0]))
 
@@ -151,10 +161,9 @@ def influence_of_steps(f: Callable, data, output, key, box: Box, count: int = 10
 
     Arguments and result as `separability.influence_of_output`, but `f` need not be differentiable.
     """
-    sides = box.high - box.low
-    x = within(box, max(SCALES) / 2).draw(key, count)
+    sides, x = box.high - box.low, box.draw(key, count)
     found = [
-        scale * jax.vmap(lambda row, s=scale: _slopes(f, data, output, row, sides, s))(x)
+        scale * jax.vmap(lambda row, s=scale: _slopes(f, data, output, row, box, s))(x)
         for scale in SCALES
     ]
     return jnp.sqrt((jnp.stack(found) ** 2).mean((0, 1))) * sides

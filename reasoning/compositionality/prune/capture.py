@@ -116,6 +116,9 @@ class _Calls:
         """
         if name not in self.known or not hasattr(x, "dtype"):
             return
+        if not hasattr(z, "dtype"):  # a cell that gives several results at once
+            self.unread[name] = type(module).__name__
+            return
         if _trace_state() != self._state:
             self.hidden.add(name)
             return
@@ -169,13 +172,21 @@ def _run_nnx(model: nnx.Module, call: Callable, calls: _Calls, arguments, option
     NNX has no interceptors, so `__call__` of the layers' classes is replaced for that time.
     """
     classes, bridged = set(), {}
+    tied = {}  # name of the kernel's variable: modules that share one share their statistics
     for path, module in nnx.iter_modules(model):
         if isinstance(module, bridge.ToNNX):  # an attribute of it would be a variable of Linen's
             bridged[id(module)] = path
             continue
-        setattr(module, PLACE, "/".join(map(str, (*path, "kernel"))))
-        if getattr(module, "kernel", None) is not None:
+        name, kernel = "/".join(map(str, (*path, "kernel"))), getattr(module, "kernel", None)
+        if kernel is not None:
             classes.add(type(module))
+            if name in calls.known:
+                tied[id(kernel)] = name
+        setattr(module, PLACE, name)
+    for _, module in nnx.iter_modules(model):
+        kernel = getattr(module, "kernel", None)
+        if kernel is not None and not isinstance(module, bridge.ToNNX):
+            setattr(module, PLACE, tied.get(id(kernel), getattr(module, PLACE)))
     with _patching:
         before = {kind: kind.__dict__.get("__call__") for kind in classes}
         try:

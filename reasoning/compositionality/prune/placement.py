@@ -1,6 +1,7 @@
 """Place of parameters in the state of an optimizer, and of a pruning in a chain."""
 
 import sys
+from types import FrameType
 from typing import Any
 
 import jax
@@ -77,15 +78,14 @@ def refuse_wrong_place(params: Any) -> None:
             "optax.lookahead keeps two copies of the weights, and a mask holds for one: prune "
             "without it, or average the pruned weights yourself"
         )
-    frame, callers = sys._getframe(1), []
+    frame = sys._getframe(1)
     for _ in range(FRAMES):
         if frame is None:
             return
-        callers.append(frame)
-        frame = frame.f_back
+        frame, below = frame.f_back, frame
         if frame is None or frame.f_globals.get("__name__", "").split(".")[0] != "optax":
             continue
-        follow = _followers(frame.f_locals, [caller.f_code for caller in callers])
+        follow = _followers(frame, below)
         if follow:
             raise UserError(
                 f"{follow} transformation(s) stand behind the pruning in optax.chain and would "
@@ -108,14 +108,22 @@ def _instead(wrapper: str) -> str:
     return f"prune outside of it, pruning({wrapper}(optimizer))"
 
 
-def _followers(variables: dict[str, Any], codes: list) -> int:
-    """Transformations behind the one that is being initialized, in the frame of a chain."""
+def _followers(frame: FrameType, below: FrameType) -> int:
+    """Transformations behind the one that is being initialized, if the frame is that of a chain.
+
+    Args:
+      frame: of a function of optax.
+      below: the frame that it called, which a chain's `init` gives to a generator.
+    """
+    variables = frame.f_locals
     if "init_fns" in variables:
-        inits = list(variables["init_fns"])
-    elif isinstance(variables.get("transforms"), list):  # named_chain
+        inits, now = list(variables["init_fns"]), below.f_locals.get("fn")
+    elif isinstance(variables.get("transforms"), list) and "tx" in variables:  # named_chain
         inits = [transformation.init for _, transformation in variables["transforms"]]
+        now = variables["tx"].init
     else:
         return 0
-    ours = [n for n, init in enumerate(inits) if getattr(init, "__code__", None) in codes]
-    behind = list(inits[ours[-1] + 1 :]) if ours else []
-    return sum("identity" not in getattr(init, "__qualname__", "") for init in behind)
+    # The same transformation twice is told by its first place. Of an optax that names its variables
+    # otherwise, the first is taken, so that a chain is refused and not misread.
+    place = next((n for n, init in enumerate(inits) if init is now), 0)
+    return len(inits) - place - 1

@@ -308,7 +308,8 @@ def pruning(
             )
             masks = replaced(state.masks, {n: m.astype(jnp.uint8) for n, m in found.masks.items()})
             if rewind == "init":
-                return masks, state.beginning, inner.init(params), state.count
+                begun = apply_masks(state.beginning, masks)
+                return masks, state.beginning, inner.init(begun), state.count
             return (
                 masks,
                 aim if found.params is None else found.params,

@@ -246,6 +246,25 @@ def test_a_layer_inside_a_transformation_of_nnx_is_named():
         capture(Wrapped(nnx.Rngs(0)), jnp.ones((3, 4)))
 
 
+class Tied(nnx.Module):
+    """Two layers with one kernel."""
+
+    def __init__(self, rngs):
+        self.a, self.b = (nnx.Linear(4, 4, rngs=rngs) for _ in range(2))
+        self.b.kernel = self.a.kernel
+
+    def __call__(self, x):
+        return self.b(10 * jnp.tanh(self.a(x)))
+
+
+def test_modules_that_share_a_kernel_share_its_statistics():
+    model, x = Tied(nnx.Rngs(0)), jax.random.normal(jax.random.key(1), (32, 4))
+    found = capture(model, x)
+    sums = jnp.concatenate([model.a(x), model.b(10 * jnp.tanh(model.a(x)))])
+    wanted = np.asarray(sums.var(0))
+    assert np.asarray(found["a/kernel"].before_var) == pytest.approx(wanted, rel=1e-3)
+
+
 class NnxBlock(nnx.Module):
     """A layer of a stack of NNX."""
 

@@ -150,12 +150,25 @@ def test_a_weight_that_comes_back_starts_as_at_the_beginning():
     assert bool((found[pruned] == 0.25).all()) and bool((found[~pruned] > 0.25).all())
 
 
+MATRICES = jax.tree.map(lambda leaf: leaf.ndim == 2, PARAMS)
+
+
 @pytest.mark.parametrize(
     "make",
     [
         lambda tx: optax.chain(tx, optax.add_decayed_weights(1e-3)),
         lambda tx: optax.chain(optax.clip(1.0), tx, optax.scale(0.5)),
         lambda tx: optax.named_chain(("prune", tx), ("decay", optax.add_decayed_weights(1e-3))),
+        # of the same kind as what holds the pruning
+        lambda tx: optax.chain(optax.chain(optax.clip(1.0), tx), optax.adamw(1e-2)),
+        lambda tx: optax.chain(
+            optax.masked(tx, MATRICES), optax.masked(optax.add_decayed_weights(0.1), MATRICES)
+        ),
+        lambda tx: optax.chain(
+            optax.named_chain(("prune", tx)), optax.named_chain(("decay", optax.scale(0.5)))
+        ),
+        lambda tx: optax.chain(tx, prune(optax.trace(0.9))),
+        lambda tx: optax.chain(tx, tx),
     ],
 )
 def test_a_chain_that_goes_on_behind_it_is_refused(make):

@@ -256,6 +256,19 @@ def test_a_lottery_ticket_goes_back_to_where_it_began():
     assert float(state.inner_state[0].count) == 0
 
 
+def test_after_a_rewind_the_inner_optimizer_begins_at_the_first_weights():
+    """Schedule-free optimizers keep a copy of the weights in their state."""
+    inner = optax.contrib.schedule_free_sgd(0.05)
+    tx = prune.magnitude_pruning(inner, density=0.5, schedule=OneShot(2), rewind="init")
+    _, state = steps(tx, PARAMS, tx.init(PARAMS), X, 3, seen=False)
+    began = inner.init(jax.tree.map(lambda p, mask: p * mask, PARAMS, state.masks))
+    assert summarize_sparsity(state.masks)["total"].density == pytest.approx(0.5, abs=0.03)
+    for one, other in zip(
+        jax.tree.leaves(state.inner_state.z), jax.tree.leaves(began.z), strict=True
+    ):
+        assert np.allclose(one, other, atol=1e-6)
+
+
 @pytest.mark.parametrize("name", each(("rigl", "set")))
 def test_rigl_and_set_keep_the_number_of_weights_and_move_some(name):
     first, last = kernels(SUBJECTS[name].init(PARAMS).masks), kernels(after(name)[1].masks)
