@@ -123,7 +123,7 @@ def _followers(frame: FrameType, below: FrameType) -> int:
         now = variables["tx"].init
     else:
         return 0
-    # The same transformation twice is told by its first place. Of an optax that names its variables
+    # The same transformation twice counts by its first place. Of an optax that names its variables
     # otherwise, the first is taken, so that a chain is refused and not misread.
     place = next((n for n, init in enumerate(inits) if init is now), 0)
     return len(inits) - place - 1
