@@ -18,7 +18,7 @@ from reasoning.synthesis.migrator.correspondence.problem import same_tables
 from reasoning.synthesis.migrator.correspondence.undecided import Undecided
 from reasoning.synthesis.migrator.equivalence.bounded_test import Comparison
 from reasoning.synthesis.migrator.equivalence.initial_states import related
-from reasoning.synthesis.migrator.equivalence.strength import remarks
+from reasoning.synthesis.migrator.equivalence.strength import remarks, unread
 from reasoning.synthesis.migrator.equivalence.z3_check import verify_program
 from reasoning.synthesis.migrator.merging.find import merged
 from reasoning.synthesis.migrator.merging.rules import apart_of, held_references, left_out
@@ -361,15 +361,6 @@ def summary(found: Refactoring) -> str:
     return "\n".join(
         lines + ([f"kept by hand: {', '.join(found.by_hand)}"] if found.by_hand else [])
     )
-
-
-def unread(source: Tables, target: Tables) -> list[str]:
-    """Parts of the schemas that the checks do not cover."""
-    return [
-        f"not checked: {which} schema, {note}"
-        for which, tables in (("old", source), ("new", target))
-        for note in tables.not_read
-    ]
 
 
 def _found(command, options, tell):

@@ -3,6 +3,7 @@
 from reasoning.synthesis.migrator.correspondence.mapping import Copy
 from reasoning.synthesis.migrator.correspondence.undecided import hints
 from reasoning.synthesis.migrator.result import Refactoring
+from reasoning.synthesis.migrator.sql.tables import Tables
 
 HEADER = ("function", "state", "one by one", "sequences of calls", "solver, all arguments", "NULL")
 """Columns of the table."""
@@ -57,12 +58,23 @@ def remarks(found: Refactoring) -> list[str]:
             for one in hints(found.mapping, found.correspondence)
             if not any(note.startswith(one.partition(", and")[0] + ",") for note in found.notes)
         ),
-        *(
-            f"not checked: {which} schema, {note}"
-            for which, tables in (("old", found.source), ("new", found.target))
-            for note in tables.not_read
-        ),
+        *unread(found.source, found.target),
     ]
+
+
+def unread(source: Tables, target: Tables) -> list[str]:
+    """Parts of the schemas that the checks do not cover."""
+    both = (("old", source), ("new", target))
+    found = [
+        f"not checked: {which} schema, {note}" for which, tables in both for note in tables.not_read
+    ]
+    if loose := [f"{which} {place}" for which, tables in both for place in tables.loose]:
+        shown = ", ".join(loose[:6]) + (", ..." if len(loose) > 6 else "")
+        found.append(
+            "not checked: NULL in primary keys, which SQLite takes unless NOT NULL is written "
+            f"({shown})"
+        )
+    return found
 
 
 def _other_moments(found: Refactoring) -> list[str]:

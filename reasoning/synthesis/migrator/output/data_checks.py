@@ -15,7 +15,7 @@ from reasoning.synthesis.migrator.correspondence.mapping import (
     condition,
 )
 from reasoning.synthesis.migrator.output.data_queries import Queries
-from reasoning.synthesis.migrator.output.migration_plan import Plan
+from reasoning.synthesis.migrator.output.migration_plan import Plan, joined_tables
 from reasoning.synthesis.migrator.sql.tables import Place
 from reasoning.synthesis.migrator.sql.unparse import literal
 
@@ -45,6 +45,7 @@ def checks_of(plan: Plan) -> list[Check]:
             continue
         if not rule.distinct:
             found += [*_nulls(plan, queries, rule), *_twice(plan, queries, rule)]
+    found += _null_keys(plan, queries)
     found += [*_twins(plan, queries), *_shared(plan, queries), *_unclaimed(plan, queries)]
     for rule in plan.mapping.parts:
         found += [*_dangling(plan, queries, rule), *_conversions(plan, queries, rule)]
@@ -118,9 +119,23 @@ def _unclaimed(plan: Plan, queries: Queries) -> Iterator[Check]:
         )
 
 
+def _null_keys(plan: Plan, queries: Queries) -> Iterator[Check]:
+    """Rows whose key is NULL, which SQLite may let be, and which no join finds again."""
+    for table in sorted(joined_tables(plan)):
+        if loose := sorted(plan.mapping.source[table].loose):
+            empty = " OR ".join(f"{queries.column(table, column)} IS NULL" for column in loose)
+            yield Check(
+                f"{table} is taken apart or joined by its key, and {', '.join(loose)} is NULL in "
+                f"{{}} rows of {table}",
+                f"SELECT 'rowid ' || {queries.alias(table)}.rowid AS k FROM {queries.table(table)} "
+                f"AS {queries.alias(table)} WHERE {empty}",
+            )
+
+
 def _tighter(plan: Plan, rule: Rule) -> bool:
     old, new = plan.mapping.source[rule.table], plan.mapping.target[rule.table]
-    return not new.required <= old.required or set(new.unique) != set(old.unique)
+    tighter = not new.required - new.loose <= old.required - old.loose
+    return tighter or set(new.unique) != set(old.unique)
 
 
 def _known_by(plan: Plan, queries: Queries, table: str) -> str:
@@ -154,8 +169,11 @@ def _nulls(plan: Plan, queries: Queries, rule: Rule) -> Iterator[Check]:
         if column not in target.required | set(target.key) or not isinstance(cell, Copy | Made):
             continue
         joined = cell.table if isinstance(cell, Copy) else cell.anchor
+        loose = isinstance(cell, Copy) and cell.column in source[joined].loose
+        if loose and column in target.loose:  # NULL there too, or `_null_keys`
+            continue
         if joined == rule.anchor and (
-            isinstance(cell, Made) or cell.column in source[joined].required
+            isinstance(cell, Made) or cell.column in source[joined].required - source[joined].loose
         ):
             continue
         value = queries.value(rule, column, cell)

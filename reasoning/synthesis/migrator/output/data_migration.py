@@ -7,6 +7,7 @@ error, so that semicolons begin lines.
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from reasoning.synthesis.errors import need
 from reasoning.synthesis.migrator.correspondence.mapping import Copy, DataMapping, Fixed
@@ -19,11 +20,13 @@ from reasoning.synthesis.migrator.output.migration_plan import (
     Plan,
     changed_constraints,
     kept_columns,
+    needed_keys,
     plan_of,
 )
 from reasoning.synthesis.migrator.output.table_shapes import definition
 from reasoning.synthesis.migrator.sql.ddl_statements import Written, creates_table, statements_of
 from reasoning.synthesis.migrator.sql.ddl_text import numbered
+from reasoning.synthesis.migrator.sql.null_keys import with_not_null
 from reasoning.synthesis.migrator.sql.unparse import literal
 
 BEFORE = {"sqlite": ("PRAGMA foreign_keys = OFF",), "mysql": ("SET FOREIGN_KEY_CHECKS = 0",)}
@@ -73,6 +76,11 @@ def notes(plan: Plan) -> list[str]:
             found.append(f"{name}: altered in place" + (f" to {heir}" if heir != name else ""))
     found += [f"{name}: built anew" for name in plan.rebuilt if name in plan.created]
     found += [f"{name}: created" for name in plan.created if name not in plan.rebuilt]
+    found += [
+        f"{name}: {', '.join(sorted(needed))} written NOT NULL, since SQLite lets this key be NULL"
+        for name in plan.created
+        if (needed := needed_keys(plan, name))
+    ]
     found += [f"{name}: dropped" for name in plan.dropped if name not in plan.created]
     if plan.dialect == "mysql" and found:
         found.append("MySQL commits before every DDL statement: back up before you run this")
@@ -234,6 +242,8 @@ def _fixed(plan: Plan, heir: str, column: str) -> bool:
 def _created(plan: Plan) -> Iterator[str]:
     for name in plan.created:
         written = plan.new[name]
+        if needed := needed_keys(plan, name):
+            written = replace(written, text=with_not_null(written.text, needed))
         if plan.filled(name) == plan.target(name):
             yield written.text
         else:

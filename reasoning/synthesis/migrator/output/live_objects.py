@@ -6,16 +6,23 @@ engine drops it together with a column, on columns that go.
 """
 
 import re
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 
 from reasoning.synthesis.errors import need
 from reasoning.synthesis.migrator.output.data_checks import failing
-from reasoning.synthesis.migrator.output.migration_plan import Plan, kept_columns
+from reasoning.synthesis.migrator.output.live_mysql import on_mysql
+from reasoning.synthesis.migrator.output.live_words import (
+    COLUMNS,
+    TABLE,
+    going,
+    renamed_in,
+    words_of,
+)
+from reasoning.synthesis.migrator.output.migration_plan import Plan
 from reasoning.synthesis.migrator.sql.ddl_statements import Written, statements_of
 from reasoning.synthesis.migrator.sql.unparse import literal
 
-TABLE = "which is rebuilt or dropped"
-COLUMNS = "which loses columns of it"
 POSTGRES = (
     ("trigger", "tgname", "pg_trigger WHERE tgrelid = {table} AND NOT tgisinternal"),
     ("policy", "polname", "pg_policy WHERE polrelid = {table}"),
@@ -27,16 +34,11 @@ POSTGRES = (
 
 def only_there(plan: Plan) -> Iterator[str]:
     """Statements that fail if the database has something that the old schema does not show."""
-    if not (plan.dropped or any(_going(plan, name) for name in plan.in_place)):
+    altered = plan.dialect == "mysql" and any(renamed_in(plan, name) for name in plan.in_place)
+    if not (plan.dropped or altered or any(going(plan, name) for name in plan.in_place)):
         return
-    makers = {"sqlite": _sqlite, "postgres": _postgres, "mysql": _mysql, "duckdb": _duckdb}
+    makers = {"sqlite": _sqlite, "postgres": _postgres, "mysql": on_mysql, "duckdb": _duckdb}
     yield from makers[plan.dialect](plan, _listed(plan))
-
-
-def _going(plan: Plan, name: str) -> list[str]:
-    """Columns that a table altered in place loses."""
-    kept = kept_columns(plan, name)
-    return [column for column in plan.mapping.source[name].types if column not in kept]
 
 
 def _listed(plan: Plan) -> str:
@@ -54,10 +56,6 @@ def _listed(plan: Plan) -> str:
 def _small(name: str) -> set[str]:
     """A name in small letters as databases make them: all letters, or those of ASCII alone."""
     return {name.lower(), re.sub("[A-Z]+", lambda seen: seen[0].lower(), name)}
-
-
-def _words(plan: Plan, name: str, why: str = TABLE) -> str:
-    return literal(f" on {name}, {why}, is not in the schema before: add it there", plan.dialect)
 
 
 def _columns(plan: Plan, name: str) -> str:
@@ -81,7 +79,7 @@ def _sqlite(plan: Plan, listed: str) -> Iterator[str]:
             plan.dialect,
         )
         yield failing(
-            f"'the column ' || name || {_words(plan, name)}",
+            f"'the column ' || name || {words_of(plan, name)}",
             f"pragma_table_xinfo({literal(name)}) WHERE lower(name) NOT IN "
             f"({_columns(plan, name)})",
             plan.dialect,
@@ -91,7 +89,7 @@ def _sqlite(plan: Plan, listed: str) -> Iterator[str]:
 def _postgres(plan: Plan, listed: str) -> Iterator[str]:
     source = plan.mapping.source
     for name in plan.dropped:
-        regclass, lost = f"CAST({literal(old_name(plan, name))} AS regclass)", _words(plan, name)
+        regclass, lost = f"CAST({literal(old_name(plan, name))} AS regclass)", words_of(plan, name)
         for kind, column, rows in POSTGRES:
             yield failing(
                 f"'{kind} ' || {column} || {lost}",
@@ -111,17 +109,40 @@ def _postgres(plan: Plan, listed: str) -> Iterator[str]:
             f"AND lower(attname) NOT IN ({_columns(plan, name)})",
             plan.dialect,
         )
+        yield _column_grants(plan, regclass, source[name].types, lost)
         yield from _postgres_indices(plan, name, listed, "", lost)
     for name in plan.in_place:
-        if going := _going(plan, name):
-            columns = ", ".join(literal(column) for column in going)
+        if leaving := going(plan, name):
+            columns = ", ".join(literal(column) for column in leaving)
             mine = (
                 "EXISTS (SELECT 1 FROM pg_depend d JOIN pg_attribute a ON a.attrelid = d.refobjid "
                 "AND a.attnum = d.refobjsubid WHERE d.objid = @object AND "
                 f"d.refobjid = CAST({literal(old_name(plan, name))} AS regclass) "
                 f"AND a.attname IN ({columns}))"
             )
-            yield from _postgres_indices(plan, name, listed, mine, _words(plan, name, COLUMNS))
+            regclass, lost = (
+                f"CAST({literal(old_name(plan, name))} AS regclass)",
+                words_of(plan, name, COLUMNS),
+            )
+            yield failing(
+                f"'statistics ' || s.stxname || {lost}",
+                f"pg_statistic_ext s WHERE s.stxrelid = {regclass} AND lower(s.stxname) NOT IN "
+                f"({listed}) AND {mine.replace('@object', 's.oid')}",
+                plan.dialect,
+            )
+            yield _column_grants(plan, regclass, leaving, lost)
+            yield from _postgres_indices(plan, name, listed, mine, lost)
+
+
+def _column_grants(plan: Plan, regclass: str, columns: Iterable[str], lost: str) -> str:
+    """Grants on single columns that go."""
+    names = ", ".join(literal(column) for column in columns)
+    return failing(
+        f"'the grant on the column ' || attname || {lost}",
+        f"pg_attribute WHERE attrelid = {regclass} AND attnum > 0 AND attacl IS NOT NULL AND "
+        f"attname IN ({names})",
+        plan.dialect,
+    )
 
 
 def _postgres_indices(plan: Plan, name: str, listed: str, mine: str, lost: str) -> Iterator[str]:
@@ -142,12 +163,19 @@ def _postgres_indices(plan: Plan, name: str, listed: str, mine: str, lost: str) 
         "WHERE a.attrelid = k.conrelid AND a.attnum = ANY(k.conkey))"
     )
     known = ", ".join(literal(text) for text in _constraints(plan, name)) or "''"
+    # A second one on the same columns is another one; a key twice is one to the old schema.
+    nth = (
+        "CASE WHEN contype IN ('c', 'f') THEN ' ' || ROW_NUMBER() OVER (PARTITION BY conrelid, "
+        "contype, (SELECT array_agg(one ORDER BY one) FROM unnest(conkey) AS one) ORDER BY oid) "
+        "ELSE '' END"
+    )
     excluding = "EXCLUDE" in plan.mapping.source.ddl.upper()
     kinds = "'u', 'f', 'c'" + ("" if excluding else ", 'x'")
     yield failing(
         f"'the constraint ' || k.conname || {lost}",
-        f"pg_constraint k WHERE k.conrelid = {table} AND k.contype IN ({kinds}) AND "
-        f"CAST(k.contype AS text) || ' ' || COALESCE({columns}, '') NOT IN ({known}){also}",
+        f"(SELECT oid, conrelid, conname, contype, conkey, {nth} AS nth FROM pg_constraint) AS k "
+        f"WHERE k.conrelid = {table} AND k.contype IN ({kinds}) AND CAST(k.contype AS text) || "
+        f"' ' || COALESCE({columns}, '') || nth NOT IN ({known}){also}",
         plan.dialect,
     )
 
@@ -155,74 +183,25 @@ def _postgres_indices(plan: Plan, name: str, listed: str, mine: str, lost: str) 
 def _constraints(plan: Plan, name: str) -> list[str]:
     """The constraints of a table in the old schema, by PostgreSQL's letter and their columns."""
     source, exp = plan.mapping.source, need("sqlglot").exp
-    table, found = source[name], set()
-
-    def add(letter, columns):
+    table, written = source[name], [("u", columns) for columns in source[name].unique]
+    written += [("u", table.key)]
+    written += [("f", edge.columns) for edge in source.edges if edge.table == name]
+    for check in plan.old[name].tree.find_all(exp.CheckColumnConstraint):
+        written.append(("c", {column.name for column in check.find_all(exp.Column)}))
+    found, seen = set(), Counter()
+    for letter, columns in written:
+        mark = (letter, *sorted(column.lower() for column in columns))
+        seen[mark] += 1
+        nth = f" {seen[mark]}" if letter in ("c", "f") else ""
         for one in (str.lower, lambda column: min(_small(column) - {column.lower()}, default="")):
             small = {one(column) or column.lower() for column in columns}
-            found.add(f"{letter} {','.join(sorted(small))}")
-
-    for columns in (table.key, *table.unique):
-        add("u", columns)
-    for edge in source.edges:
-        if edge.table == name:
-            add("f", edge.columns)
-    trees = [plan.old[name].tree]
-    trees += [need("sqlglot").parse_one(one, read=plan.dialect) for one in plan.old[name].alters]
-    for check in (one for tree in trees for one in tree.find_all(exp.CheckColumnConstraint)):
-        add("c", [column.name for column in check.find_all(exp.Column)])
+            found.add(f"{letter} {','.join(sorted(small))}{nth}")
     return sorted(found)
-
-
-def _mysql(plan: Plan, listed: str) -> Iterator[str]:
-    for name in (*plan.dropped, *plan.in_place):
-        whole = name in plan.dropped
-        going = plan.mapping.source[name].types if whole else _going(plan, name)
-        if not going:
-            continue
-        here = f"table_schema = DATABASE() AND table_name = {literal(name, 'mysql')}"
-        lost = _words(plan, name, TABLE if whole else COLUMNS)
-        known = ", ".join(literal(text, "mysql") for text in _keys_written(plan, name))
-        columns = ", ".join(literal(column.lower(), "mysql") for column in going)
-        listing = "GROUP_CONCAT(LOWER(column_name) ORDER BY seq_in_index)"
-        yield failing(
-            f"CONCAT('the index ', index_name, {lost})",
-            f"(SELECT index_name, {listing} AS parts, SUM(LOWER(column_name) IN ({columns})) AS n "
-            f"FROM information_schema.statistics WHERE {here} GROUP BY index_name) AS there "
-            f"WHERE n > 0 AND LOWER(index_name) NOT IN ({listed}) AND parts NOT IN ({known})",
-            plan.dialect,
-        )
-        if not whole:
-            continue
-        yield failing(
-            f"CONCAT('trigger ', trigger_name, {lost})",
-            "information_schema.triggers WHERE event_object_schema = DATABASE() AND "
-            f"event_object_table = {literal(name, 'mysql')} AND "
-            f"LOWER(trigger_name) NOT IN ({listed})",
-            plan.dialect,
-        )
-        yield failing(
-            f"CONCAT('the column ', column_name, {lost})",
-            f"information_schema.columns WHERE {here} AND LOWER(column_name) NOT IN ({columns})",
-            plan.dialect,
-        )
-
-
-def _keys_written(plan: Plan, name: str) -> list[str]:
-    """The columns of every key and index that MySQL makes of the old schema of a table."""
-    source, exp = plan.mapping.source, need("sqlglot").exp
-    table = source[name]
-    lists = {tuple(table.key), *table.unique, *(e.columns for e in source.edges if e.table == name)}
-    for part in plan.old[name].tree.this.expressions:
-        if not isinstance(part, exp.ColumnDef):  # KEY name (columns): the name may stand before
-            names = tuple(one.name for one in part.find_all(exp.Identifier))
-            lists |= {names, names[1:]}
-    return sorted({",".join(one).lower() for one in lists if one}) or [""]
 
 
 def _duckdb(plan: Plan, listed: str) -> Iterator[str]:
     for name in plan.dropped:
-        here, lost = f"lower(table_name) = lower({literal(name)})", _words(plan, name)
+        here, lost = f"lower(table_name) = lower({literal(name)})", words_of(plan, name)
         yield failing(
             f"'the index ' || index_name || {lost}",
             f"duckdb_indexes() WHERE {here} AND lower(index_name) NOT IN ({listed})",

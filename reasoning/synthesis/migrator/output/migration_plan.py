@@ -8,7 +8,12 @@ from dataclasses import dataclass, field
 
 from reasoning.synthesis.migrator.correspondence.mapping import Copy, DataMapping, Fixed, Made
 from reasoning.synthesis.migrator.output.table_shapes import Constraint, Renames, Shape, shape_of
-from reasoning.synthesis.migrator.sql.ddl_statements import Written, creates_table, statements_of
+from reasoning.synthesis.migrator.sql.ddl_statements import (
+    Written,
+    creates_table,
+    options_of,
+    statements_of,
+)
 from reasoning.synthesis.migrator.sql.tables import Tables, ordered_by
 from reasoning.synthesis.migrator.sql.unparse import name_of, table_name
 
@@ -190,6 +195,8 @@ def _alterable(plan: Plan, name, heir, renames: Renames, heirs) -> bool:
     if any(one.kind == "OTHER" for one in (*gone, *new)):
         return False
     if dialect == "sqlite":
+        if options_of(plan.old[name].text) != options_of(plan.new[heir].text):
+            return False
         return _sqlite_alters(before, after, kept, gone, new)
     if dialect == "duckdb":
         stays = heir == name and before == after and all(a == b for a, b in kept.items())
@@ -239,6 +246,30 @@ def _duckdb_alters(plan: Plan, name, before: Shape, after: Shape, kept) -> bool:
     plain = all(not c.required for n, c in after.columns.items() if n not in kept.values())
     constraints = set(before.constraints) == set(after.constraints)
     return same and plain and constraints and not tied and name not in indexed
+
+
+def needed_keys(plan: Plan, name: str) -> frozenset[str]:
+    """Columns of a new table's key that must be NOT NULL although SQLite lets them be NULL: the old
+    schema forbids NULL there, or rows are joined by the old key.
+    """
+    loose, rule = plan.mapping.target[name].loose, plan.mapping.rules.get(name)
+    if rule is None or not loose:
+        return frozenset()
+    joined = joined_tables(plan)
+
+    def same(cell) -> bool:
+        if not isinstance(cell, Copy) or cell.table in joined:
+            return False
+        return cell.column in plan.mapping.source[cell.table].loose
+
+    return frozenset(c for c in loose if not all(same(one.cells.get(c)) for one in rule.parts))
+
+
+def joined_tables(plan: Plan) -> set[str]:
+    """Old tables whose rows are in several new tables, or joined to others."""
+    bodies = [rule.body for rule in plan.mapping.parts]
+    once = [table for body in bodies for table in body]
+    return {t for body in bodies for t in body if len(body) > 1 or once.count(t) > 1}
 
 
 def numbering(mapping: DataMapping, table: str, column: str, cell: Made) -> bool:

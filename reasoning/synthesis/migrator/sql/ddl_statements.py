@@ -17,6 +17,10 @@ SERIALS = {"SERIAL": "INT", "BIGSERIAL": "BIGINT", "SMALLSERIAL": "SMALLINT"}
 """Whole numbers that PostgreSQL numbers by itself."""
 
 
+OPTIONS = re.compile(r"(?<=\))\s*((,\s*)?\b(WITHOUT\s+ROWID|STRICT)\b\s*)+$", re.IGNORECASE)
+"""SQLite's words behind the columns of a CREATE TABLE."""
+
+
 @dataclass
 class Written:
     """One statement."""
@@ -71,7 +75,8 @@ def statements_of(ddl: str, dialect: str) -> list[Written]:
     for tokens in filter(None, parts):
         text = ddl[tokens[0].start : tokens[-1].end + 1]
         try:
-            trees = sqlglot.parse(text, read=dialect)
+            plain = OPTIONS.sub("", text) if dialect == "sqlite" else text
+            trees = sqlglot.parse(plain, read=dialect)
         except sqlglot.errors.SqlglotError:  # a part of a trigger's body, or the like
             trees = [exp.Command(this=text)]
         for tree in filter(None, trees):
@@ -95,6 +100,13 @@ def fold(tree: Any) -> None:
     for node in tree.walk():
         if type(node).__name__ == "Identifier" and not node.args.get("quoted"):
             node.set("this", node.this.lower())
+
+
+def options_of(text: str) -> frozenset[str]:
+    """WITHOUT ROWID and STRICT, as SQLite has them behind a CREATE TABLE's columns."""
+    seen = OPTIONS.search(text)
+    words = " ".join(seen[0].upper().split()).split(",") if seen else []
+    return frozenset(word.strip() for word in words)
 
 
 def creates_table(one: Written) -> bool:

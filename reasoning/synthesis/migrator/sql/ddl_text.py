@@ -7,7 +7,7 @@ from typing import Any
 
 from reasoning.synthesis.ddl import OF_SQL
 from reasoning.synthesis.errors import need
-from reasoning.synthesis.migrator.sql.ddl_statements import Written, creates_table
+from reasoning.synthesis.migrator.sql.ddl_statements import Written, creates_table, options_of
 
 SILENT = ("SET", "COMMENT", "SEQUENCE", "SCHEMA", "PRAGMA", "USE", "TRANSACTION", "COMMIT")
 """Kinds of statements that matter to no comparison of programs."""
@@ -237,7 +237,7 @@ def numbered(statement: Written, dialect: str = "") -> list[str]:
     """The columns of a table that the database numbers: SERIAL, IDENTITY, AUTO_INCREMENT, or a
     sequence as default; of SQLite's, the INTEGER PRIMARY KEY.
     """
-    exp = need("sqlglot").exp
+    exp, options = need("sqlglot").exp, options_of(statement.text)
     parts = statement.tree.this.expressions
     keys = [c.name for one in statement.tree.find_all(exp.PrimaryKey) for c in one.expressions]
 
@@ -252,7 +252,7 @@ def numbered(statement: Written, dialect: str = "") -> list[str]:
             isinstance(one, exp.PrimaryKeyColumnConstraint) for one in kinds
         )
         return (
-            (rowid and keyed and _integer(statement, part))
+            (rowid and keyed and _integer(statement, part) and "WITHOUT ROWID" not in options)
             or serial
             or any(
                 (

@@ -24,6 +24,7 @@ from reasoning.synthesis.migrator.sql.ddl_text import (
     schemas_of,
     unique_keys,
 )
+from reasoning.synthesis.migrator.sql.null_keys import null_keys
 from reasoning.synthesis.schema import Schema
 
 Place = tuple[str, str]
@@ -67,6 +68,8 @@ class Table:
     """
     allowed: dict[str, tuple[Any, ...]] = field(default_factory=dict)
     """The values that CHECK, ENUM or the type BOOLEAN allows, of columns that have such."""
+    loose: frozenset[str] = frozenset()
+    """Columns of the primary key that SQLite lets be NULL; tests take them for NOT NULL."""
 
     @property
     def stored(self) -> tuple[str, ...]:
@@ -121,6 +124,11 @@ class Tables:
     """Groups of columns of several tables that share no value, as one new table's key asks."""
 
     @property
+    def loose(self) -> list[str]:
+        """Primary keys that SQLite lets be NULL, with their tables."""
+        return [f"{t.name}.{c}" for t in self.by_name.values() for c in t.types if c in t.loose]
+
+    @property
     def schemas(self) -> dict[str, str]:
         """The database's schema of each table that has one; "public" is everyone's."""
         return {t.name: t.schema for t in self.by_name.values() if t.schema not in ("", "public")}
@@ -169,6 +177,12 @@ def read_tables(text: str, dialect: str = "sqlite", where: str = "schema") -> Ta
     numbers = {
         one.table: frozenset(numbered(one, dialect)) for one in statements if creates_table(one)
     }
+    keys = {collection.name: collection.key for collection in schema.collections}
+    loose = {
+        one.table: null_keys(one, dialect, keys[one.table])
+        for one in statements
+        if creates_table(one) and one.table in keys
+    }
     found = {}
     for collection in schema.collections:
         types = {
@@ -205,6 +219,7 @@ def read_tables(text: str, dialect: str = "sqlite", where: str = "schema") -> Ta
             schemas.get(collection.name, ""),
             moments.get(collection.name, {}),
             allowed.get(collection.name, {}),
+            loose.get(collection.name, frozenset()),
         )
     edges = tuple(Edge(f.path, f.attrs, f.to_path, f.to_attrs) for f in schema.foreign_keys)
     if bad := [edge for edge in edges if not edge.to_columns]:

@@ -1,5 +1,6 @@
 """What only the live database has stops the script before anything moves."""
 
+import re
 import sqlite3
 from contextlib import closing
 
@@ -34,6 +35,8 @@ LOST = {
     "the index part": "CREATE INDEX part ON notes (tag) WHERE body IS NOT NULL;",
     "the constraint": "ALTER TABLE notes ADD UNIQUE (body, tag);",
     "the constraint chk": "ALTER TABLE notes ADD CONSTRAINT chk CHECK (body <> tag);",
+    "statistics kinds": "CREATE STATISTICS kinds ON body, tag FROM notes;",
+    "the grant on the column body": "GRANT SELECT (body) ON notes TO PUBLIC;",
 }
 
 
@@ -60,7 +63,7 @@ def test_postgres_keeps_what_goes_with_a_column(postgres):
 @pytest.mark.slow
 def test_postgres_keeps_what_goes_with_a_table(postgres):
     psycopg = pytest.importorskip("psycopg")
-    columns = "(id int PRIMARY KEY, name text, kg int"
+    columns = "(id int PRIMARY KEY, name text, kg int CHECK (kg > 0)"
     old = f"CREATE TABLE cats {columns}); CREATE TABLE dogs {columns});"
     new = f"CREATE TABLE pets {columns}, kind text NOT NULL);"
     program = "-- name: c()\nSELECT name, kg FROM cats;\n-- name: d()\nSELECT name, kg FROM dogs;\n"
@@ -73,6 +76,8 @@ def test_postgres_keeps_what_goes_with_a_table(postgres):
         "the column age": "ALTER TABLE dogs ADD age int",
         "rule quiet": "CREATE RULE quiet AS ON DELETE TO cats DO INSTEAD NOTHING",
         "statistics kinds": "CREATE STATISTICS kinds ON name, kg FROM cats",
+        "the constraint light": "ALTER TABLE cats ADD CONSTRAINT light CHECK (kg < 9)",
+        "the grant on the column kg": "GRANT SELECT (kg) ON dogs TO PUBLIC",
     }.items():
         postgres.execute(old + more)
         with pytest.raises(psycopg.Error, match=f"{what} on (cats|dogs), which is rebuilt"):
@@ -94,6 +99,49 @@ def test_mariadb_keeps_what_goes_with_a_column(mariadb):
     done = mariadb(text)
     assert done.returncode == 0, done.stderr
     assert mariadb("SELECT body FROM bodies;").stdout == "b\n"
+
+
+@pytest.mark.slow
+def test_mariadb_leaves_nothing_that_leads_nowhere(mariadb):
+    columns = "(id int PRIMARY KEY, name varchar(40) CHECK (name <> ''), kg int, info json"
+    old = f"CREATE TABLE cats {columns}, CONSTRAINT named CHECK (kg > 0)); CREATE TABLE dogs {columns});"
+    new = f"CREATE TABLE pets {columns}, kind varchar(9) NOT NULL);"
+    program = "-- name: c()\nSELECT name, kg, info FROM cats;\n-- name: d()\nSELECT name, kg, info FROM dogs;\n"
+    found = refactor(program, old, new, Options("mysql", bound=0, verify="off"))
+    assert isinstance(found, Refactoring), found
+    text, toys = migration_sql(found.mapping, "mysql"), "CREATE TABLE toys (id int PRIMARY KEY"
+    for what, more in {
+        "the reference owner of toys": f"{toys}, c int, CONSTRAINT owner FOREIGN KEY (c) REFERENCES cats (id));",
+        "the view lean": "CREATE VIEW lean AS SELECT id FROM dogs;",
+        "one of the CHECKs big,name": "ALTER TABLE cats ADD CONSTRAINT big CHECK (kg < 99);",
+        "trigger copy": f"{toys}); CREATE TRIGGER copy AFTER INSERT ON toys FOR EACH ROW DELETE FROM cats;",
+    }.items():
+        assert mariadb(old + more).returncode == 0
+        done = mariadb(text)
+        assert re.search(f"{what} on (cats|dogs), which is rebuilt", done.stderr), done.stderr
+        assert (
+            mariadb("SELECT COUNT(*) FROM cats; DROP DATABASE t; CREATE DATABASE t;").stdout
+            == "0\n"
+        )
+    assert mariadb(old).returncode == 0
+    done = mariadb(text)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.slow
+def test_mariadb_keeps_what_reads_a_column(mariadb):
+    text = script("mysql")
+    for what, more in {
+        "the view texts on notes, which is renamed or loses": "CREATE VIEW texts AS SELECT body FROM notes;",
+        "the CHECK chk on notes, which loses": "ALTER TABLE notes ADD CONSTRAINT chk CHECK (body <> tag);",
+    }.items():
+        assert mariadb(OLD + more).returncode == 0
+        done = mariadb(text)
+        assert what in done.stderr, done.stderr
+        assert mariadb("DROP DATABASE t; CREATE DATABASE t;").returncode == 0
+    assert mariadb(OLD + "ALTER TABLE notes ADD CHECK (tag <> 'x');").returncode == 0
+    done = mariadb(text)
+    assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.parametrize(
