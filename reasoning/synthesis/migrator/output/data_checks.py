@@ -23,6 +23,8 @@ MOST = 3
 """Rows named in a sentence."""
 
 
+NO_TEXTS = ("int", "float", "decimal", "bool", "date", "datetime", "timestamp")
+"""Types whose equal values are the same."""
 STOP = "migrator_checks"
 """MySQL's temporary table that refuses every text."""
 
@@ -45,6 +47,8 @@ def checks_of(plan: Plan) -> list[Check]:
             continue
         if not rule.distinct:
             found += [*_nulls(plan, queries, rule), *_twice(plan, queries, rule)]
+        else:
+            found += _alike(plan, queries, rule)
     found += _null_keys(plan, queries)
     found += [*_twins(plan, queries), *_shared(plan, queries), *_unclaimed(plan, queries)]
     for rule in plan.mapping.parts:
@@ -163,6 +167,7 @@ def text_type(dialect: str) -> str:
 def _nulls(plan: Plan, queries: Queries, rule: Rule) -> Iterator[Check]:
     """Columns that may not be NULL and would be."""
     source, target = plan.mapping.source, plan.mapping.target[rule.table]
+    apart = joined_tables(plan)
     for column in target.stored:
         cell = rule.cells.get(column)
         cell = cell.of if isinstance(cell, Found) else cell
@@ -170,7 +175,7 @@ def _nulls(plan: Plan, queries: Queries, rule: Rule) -> Iterator[Check]:
             continue
         joined = cell.table if isinstance(cell, Copy) else cell.anchor
         loose = isinstance(cell, Copy) and cell.column in source[joined].loose
-        if loose and column in target.loose:  # NULL there too, or `_null_keys`
+        if loose and (column in target.loose or joined in apart):  # NULL there too, or `_null_keys`
             continue
         if joined == rule.anchor and (
             isinstance(cell, Made) or cell.column in source[joined].required - source[joined].loose
@@ -214,6 +219,31 @@ def _twice(plan: Plan, queries: Queries, rule: Rule) -> Iterator[Check]:
             f"SELECT {known} AS k FROM {queries.rows(rule)} WHERE {given} "
             f"GROUP BY {', '.join(values)} HAVING COUNT(*) > 1",
         )
+
+
+def _alike(plan: Plan, queries: Queries, rule: Rule) -> Iterator[Check]:
+    """Different texts that a lookup table would take for one value: its collation, or the old
+    column's, holds capitals, accents or spaces at the end for equal.
+    """
+    exp, source = need("sqlglot").exp, plan.mapping.source
+    cell = rule.cells[rule.distinct]
+    if not isinstance(cell, Copy) or source.type_of((cell.table, cell.column)) in NO_TEXTS:
+        return
+    value = queries.value(rule, rule.distinct, cell)
+    exact = {"mysql": f"HEX({value})", "postgres": f'CAST({value} AS text) COLLATE "C"'}
+    grouped, tree = value, plan.new[rule.table].tree
+    for part in tree.this.expressions:
+        ruled = part.find(exp.CollateColumnConstraint) if part.name == rule.distinct else None
+        if ruled is not None and plan.dialect != "postgres":
+            grouped = f"{value} COLLATE {ruled.this.sql(plan.dialect)}"
+    kind = text_type(plan.dialect)
+    yield Check(
+        f"{{}} values of {cell.table}.{cell.column} differ only in what their collation takes for "
+        f"equal, and {rule.table} would have one of each: make them the same",
+        f"SELECT MIN(CAST({value} AS {kind})) AS k FROM {queries.rows(rule)} WHERE {value} IS NOT "
+        f"NULL GROUP BY {grouped} HAVING COUNT(DISTINCT "
+        f"{exact.get(plan.dialect, f'CAST({value} AS BLOB)')}) > 1",
+    )
 
 
 def _dangling(plan: Plan, queries: Queries, rule: Rule) -> Iterator[Check]:
@@ -403,7 +433,10 @@ def count_sql(check: Check, dialect: str) -> str:
 
 def stop_sql(check: Check, dialect: str) -> str:
     """A SELECT that fails with a sentence if there are such rows."""
-    before, after = (literal(part, dialect) for part in check.what.split("{}", 1))
+    start, end = check.what.split("{}", 1)
+    if dialect == "mysql" and not start:  # it shows no text that begins with a number
+        start = "stopped: "
+    before, after = literal(start, dialect), literal(end, dialect)
     text, first = text_type(dialect), literal(", the first: ", dialect)
     parts = [before, f"CAST(n AS {text})", after, first, "k"]
     words = f"CONCAT({', '.join(parts)})" if dialect == "mysql" else " || ".join(parts)

@@ -32,6 +32,8 @@ from reasoning.synthesis.migrator.sql.unparse import literal
 BEFORE = {"sqlite": ("PRAGMA foreign_keys = OFF",), "mysql": ("SET FOREIGN_KEY_CHECKS = 0",)}
 AFTER = {"sqlite": ("PRAGMA foreign_keys = ON",), "mysql": ("SET FOREIGN_KEY_CHECKS = 1",)}
 """References must not be followed while tables are dropped and renamed."""
+MOST_ROWS = 2**64 - 1
+"""A LIMIT that leaves nothing out keeps MySQL from merging a derived table into the statement."""
 FIRST = ("SCHEMA", "EXTENSION", "TYPE", "DOMAIN", "SEQUENCE")
 """Kinds of statements that tables may need."""
 LAST = ("VIEW", "TRIGGER", "COMMENT")
@@ -296,6 +298,12 @@ def _filled(plan: Plan) -> Iterator[str]:
                 for key in plan.mapping.source[name].key
             )
             value, rows = queries.value(rule, column, cell), queries.rows(rule)
+            if (
+                plan.dialect == "mysql"
+            ):  # it reads no table in its own UPDATE, but what is made of it
+                mine = f"{queries.table(name)} AS this_row"
+                whole = f"(SELECT * FROM {queries.table(name)} LIMIT {MOST_ROWS}) AS this_row"
+                rows = rows.replace(mine, whole)
             queries.aliases = {}
             yield (
                 f"UPDATE {table} SET {plan.name(column)} = "

@@ -312,5 +312,10 @@ def test_a_program_with_functions_kept_by_hand_is_checked(tmp_path, capsys):
     assert check(tmp_path, "q", "--verify", "off") == 0
     said = capsys.readouterr().out
     assert "not compared: tied (line" in said and "it was kept by hand" in said
+    changed = (tmp_path / "q.sql").read_text().replace("MAX(s.n)", "MIN(s.n)")
+    (tmp_path / "s.sql").write_text(changed)
+    assert check(tmp_path, "s", "--verify", "off") == 2
+    assert "tied (line" in (said := capsys.readouterr().err) and "another text now" in said
+    assert check(tmp_path, "s", "--verify", "off", "--allow-untested") == 0
     (tmp_path / "r.sql").write_text((tmp_path / "q.sql").read_text().replace("-- KEPT", "-- "))
     assert check(tmp_path, "r", "--verify", "off") == 2
