@@ -161,11 +161,15 @@ def _steps(bounded: jax.Array, config: FSQConfig) -> jax.Array:
 
 
 def _values(steps: jax.Array, config: FSQConfig) -> jax.Array:
-    """Levels as numbers in -1..1."""
+    """Levels as numbers in -1..1.
+
+    Whole numbers are divided last: the ends are then exactly -1 and 1, and every program that
+    computes a level gives the same bits.
+    """
     levels = _along(config.levels, steps)
-    return (
-        2 / (levels - 1) * steps - 1 if config.symmetric else (steps - levels // 2) / (levels // 2)
-    )
+    if config.symmetric:
+        return (2 * steps - (levels - 1)) / (levels - 1)
+    return (steps - levels // 2) / (levels // 2)
 
 
 def _along(levels: tuple[int, ...], x: jax.Array) -> jax.Array:
