@@ -15,7 +15,7 @@ from typing import Literal
 from reasoning.synthesis.errors import UserError, need, write_all, write_whole
 from reasoning.synthesis.migrator.correspondence.mapping import DataMapping
 from reasoning.synthesis.migrator.correspondence.problem import same_tables
-from reasoning.synthesis.migrator.correspondence.undecided import Undecided
+from reasoning.synthesis.migrator.correspondence.undecided import Undecided, decided
 from reasoning.synthesis.migrator.equivalence.bounded_test import Comparison
 from reasoning.synthesis.migrator.equivalence.initial_states import related
 from reasoning.synthesis.migrator.equivalence.strength import remarks, unread
@@ -135,6 +135,10 @@ class Check(Inputs):
     """Z3, for all arguments."""
     allow_untested: bool = False
     """Accept functions that failed, or changed nothing, on every try."""
+    rename: tuple[str, ...] = ()
+    """Places of old columns in the databases that the comparison begins with, each
+    table.column=new_table.new_column.
+    """
     script: Path | None = None
     """Write the failing scenario there, too."""
 
@@ -387,7 +391,8 @@ def run_check(command: Check) -> int:
     started = time.monotonic()
     old_tables, old = _read_both(command.source_schema, command.source_program, command.dialect)
     new_tables, new = _read_both(command.target_schema, command.target_program, command.dialect)
-    starts, mapping = related(old, old_tables, new_tables)
+    places = decided(command.rename, (), old_tables, new_tables)
+    starts, mapping = related(old, old_tables, new_tables, decided=places)
     notes = other_references(old_tables, new_tables, same_tables(old_tables, new_tables))
     if mapping is not None:
         mapping, more = without_new_actions(mapping)

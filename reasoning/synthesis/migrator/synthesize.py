@@ -14,6 +14,7 @@ from reasoning.synthesis.errors import UserError
 from reasoning.synthesis.migrator.completion.candidate_tests import fail_of
 from reasoning.synthesis.migrator.completion.sat_search import Completion, Effort, complete
 from reasoning.synthesis.migrator.completion.simulate import Simulation, Unrelated, simulation
+from reasoning.synthesis.migrator.correspondence.ambiguous import refuse_ambiguous
 from reasoning.synthesis.migrator.correspondence.mapping import Unfilled, mappings
 from reasoning.synthesis.migrator.correspondence.problem import (
     Correspondence,
@@ -163,6 +164,7 @@ def _none_lost(task: _Task, found: Refactoring) -> Refactoring:
     """
     places, said = undecided(found.mapping, found.correspondence, task.old, task.decided)
     if not places:
+        refuse_ambiguous(found.mapping, found.correspondence, task.decided)
         return found
     again = _solved(replace(task, decided={**task.decided, **places}))
     if not isinstance(again, Refactoring):
@@ -173,6 +175,7 @@ def _none_lost(task: _Task, found: Refactoring) -> Refactoring:
             f"{'.'.join(new)} of the same type would stay empty, and no program was found that "
             f"renames it: say --drop {'.'.join(place)}",
         )
+    refuse_ambiguous(again.mapping, again.correspondence, {**task.decided, **places})
     return replace(again, notes=(*again.notes, *said))
 
 

@@ -3,10 +3,10 @@
 Our choice: names, table names and roles give a score of 0 to 100 (`similarity.py`).
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from reasoning.synthesis.migrator.correspondence.similarity import score
+from reasoning.synthesis.migrator.correspondence.similarity import score, similarity, singular
 from reasoning.synthesis.migrator.sql.tables import Place, Tables
 
 NOWHERE, REFERRED = ("", ""), ("", "referred")
@@ -16,6 +16,10 @@ to holds it.
 WORTH_NOWHERE, WORTH_REFERRED = 45, 50
 """Our choice: a column with a less likely place than this is dropped first, or found through its
 reference.
+"""
+PINNED = 30
+"""Our choice: a key gains so much in the table whose key replaces it in other tables' references,
+more than names can take from it.
 """
 MOST_CANDIDATES = 10
 """Places considered for one column."""
@@ -99,8 +103,11 @@ def make_problem(
     for one, other in map(sorted, twins):
         twin_of.setdefault(one, set()).add(other)
         twin_of.setdefault(other, set()).add(one)
+    gain = _gains(source, target, decided or {})
     ranked = tuple(
-        _rank(source, target, column, places, (column in required, twin_of.get(column, set())))
+        _rank(
+            source, target, column, places, (column in required, twin_of.get(column, set()), gain)
+        )
         for column in columns
     )
     ranked = tuple(
@@ -117,7 +124,7 @@ def _rank(source, target, column, places, what):
     A column that nobody reads may have no place; if it refers to a key, it may take one that
     refers, too, however that is called.
     """
-    required, twins = what
+    required, twins, gain = what
 
     def stays(place):
         return (
@@ -127,7 +134,7 @@ def _rank(source, target, column, places, what):
         )
 
     scores = [
-        (score(source, target, column, place), place)
+        (score(source, target, column, place) + gain(column, place), place)
         for place in places
         if source.type_of(column) == target.type_of(place) and (place == column or not stays(place))
     ]
@@ -151,7 +158,45 @@ def _rank(source, target, column, places, what):
         scores = [one for one in scores if one[0] > WORTH_NOWHERE or refers(one[1])] + [
             (WORTH_NOWHERE, NOWHERE)
         ]
-    return tuple(sorted(scores, key=lambda one: (-one[0], one[1]))[:MOST_CANDIDATES])
+    at = list(source[column[0]].types).index(column[1])
+
+    def order(one):
+        worth, place = one
+        where = list(target[place[0]].types).index(place[1]) if place[0] else at
+        return -worth, bool(place[0]), abs(where - at), place
+
+    return tuple(sorted(scores, key=order)[:MOST_CANDIDATES])
+
+
+def _gains(source, target, decided) -> Callable[[Place, Place], int]:
+    """Make the gain in score of a column in a place for other reasons than names: a key that others
+    refer to in the table that these refer to now; a column next to one that the user has decided.
+    """
+    kin = {(column[0], place[0]) for column, place in decided.items() if place != NOWHERE}
+    heirs = {}
+    for edge in source.edges:
+        near = max(target.by_name, key=lambda name: (_close(edge.table, name), name), default="")
+        if near and edge.table != edge.to and _close(edge.table, near) > 0.5:
+            heirs.setdefault((edge.to, edge.to_columns), []).append(near)
+    pinned = {
+        ((table, old), (edge.to, new))
+        for (table, key), tables in heirs.items()
+        for edge in target.edges
+        if edge.table in tables and len(edge.to_columns) == len(key) and edge.to != edge.table
+        for old, new in zip(key, edge.to_columns, strict=True)
+    }
+
+    def gain(column, place):
+        apart = 0
+        if (column[0], place[0]) in kin:
+            apart = round(25 * (1 - similarity(singular(column[0]), singular(place[0]))))
+        return apart + PINNED * ((column, place) in pinned)
+
+    return gain
+
+
+def _close(one: str, other: str) -> float:
+    return similarity(singular(one), singular(other))
 
 
 def _as_decided(source, target, given, decided):

@@ -2,6 +2,7 @@
 
 import itertools
 import time
+from collections.abc import Mapping
 
 from reasoning.synthesis.migrator.completion.simulate import (
     Simulation,
@@ -17,7 +18,7 @@ from reasoning.synthesis.migrator.equivalence.results import EMPTY, Start
 from reasoning.synthesis.migrator.sketch.build import affected
 from reasoning.synthesis.migrator.sketch.target import view_of
 from reasoning.synthesis.migrator.sql.program import Insert, Program
-from reasoning.synthesis.migrator.sql.tables import Tables
+from reasoning.synthesis.migrator.sql.tables import Place, Tables
 
 MOST_STARTS = 5
 """Related databases that sequences begin in, apart from the empty ones, where no function fills a
@@ -67,17 +68,27 @@ def related_starts(
 
 
 def related(
-    program: Program, source: Tables, target: Tables, seed: int = 0
+    program: Program,
+    source: Tables,
+    target: Tables,
+    seed: int = 0,
+    decided: Mapping[Place, Place] | None = None,
 ) -> tuple[tuple[Start, ...], DataMapping | None]:
     """Make the databases of `related_starts`, with the data mapping that relates them.
 
-    Arguments as there.
+    Args:
+      program: the old program.
+      source: the old schema.
+      target: the new schema.
+      seed: seed of the random rows.
+      decided: places of old columns that the user gives.
 
     Returns:
       The databases and the mapping; the empty databases and None if no mapping relates the
         schemas.
     """
-    problem = make_problem(source, target, frozenset(read_places(program, source)))
+    required = frozenset(read_places(program, source))
+    problem = make_problem(source, target, required, decided=decided)
     started = time.process_time()
     for number, found in enumerate(itertools.islice(correspondences(problem), MOST_MAPPINGS)):
         if number >= LEAST_MAPPINGS and time.process_time() - started > SECONDS:

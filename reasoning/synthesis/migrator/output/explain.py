@@ -1,8 +1,10 @@
 """A refactoring in sentences."""
 
 from reasoning.synthesis.migrator.correspondence.mapping import Copy, DataMapping, Fixed, Made, Rule
+from reasoning.synthesis.migrator.correspondence.problem import reference_of
 from reasoning.synthesis.migrator.correspondence.similarity import score
 from reasoning.synthesis.migrator.result import Refactoring
+from reasoning.synthesis.migrator.sql.tables import Place
 
 UNLIKELY = 60
 """A column whose place has a lower score than this was not found by its name."""
@@ -31,7 +33,7 @@ def columns_in_words(found: Refactoring) -> list[str]:
         ]
         if places == [column]:
             continue
-        where = ", ".join(".".join(place) for place in places) or "dropped: nothing reads it"
+        where = ", ".join(".".join(place) for place in places) or _unstored(found, column)
         doubt = [
             p
             for p in found.correspondence.images[column][:1]
@@ -54,6 +56,15 @@ def columns_in_words(found: Refactoring) -> list[str]:
         + ([f"  filled by nothing: {', '.join(new)}"] if new else [])
         + (["  all stay"] if len(lines) == 1 else [])
     )
+
+
+def _unstored(found: Refactoring, column: Place) -> str:
+    """Describe what becomes of a column of which no new column is a copy."""
+    key = reference_of(found.source, column)
+    if column in found.correspondence.referred and key is not None:
+        return f"found by the reference to {'.'.join(key)}"
+    images = found.correspondence.images[column]
+    return ", ".join(".".join(one) for one in images) or "dropped: nothing reads it"
 
 
 def tables_in_words(found: Refactoring) -> list[str]:

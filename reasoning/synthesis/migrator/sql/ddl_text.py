@@ -324,7 +324,7 @@ def _of_type(kind, enums: dict[str, tuple]) -> tuple[Any, ...]:
     if kind.this.name == "ENUM":
         return tuple(one.this for one in kind.expressions)
     named = kind.args.get("kind")
-    return enums.get(str(named.name).lower(), ()) if named is not None else ()
+    return enums.get(str(getattr(named, "name", named)).lower(), ()) if named is not None else ()
 
 
 def _listed(tree, column: str, exp) -> tuple[Any, ...]:
