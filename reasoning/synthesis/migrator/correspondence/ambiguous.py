@@ -113,7 +113,7 @@ def _columns(mapping: DataMapping, pairs: list[Pair]) -> list[Pair]:
     for (one, a), (other, b) in itertools.combinations(pairs, 2):
         kind = mapping.source.type_of(one)
         together = one[0] == other[0] or (a[0] == b[0] and one[0] != other[0] != a[0])
-        if not together or a == b or kind != mapping.source.type_of(other):
+        if not together or a in (one, b) or b == other or kind != mapping.source.type_of(other):
             continue
         said = evidence(one, a) + evidence(other, b) - evidence(one, b) - evidence(other, a)
         if said > CLEAR or mapping.target.type_of(a) != mapping.target.type_of(b):

@@ -41,6 +41,19 @@ def singular(name: str) -> str:
     )
 
 
+SYNONYMS = (
+    {"first", "given", "fore"},
+    {"last", "family", "sur"},
+    {"mail", "email"},
+    {"phone", "telephone", "tel"},
+    {"zip", "postal", "postcode"},
+    {"updated", "modified", "changed"},
+    {"start", "begin"},
+    {"end", "finish"},
+)
+"""Our choice: words of schemas that nobody takes for two things next to one another."""
+
+
 @functools.lru_cache(maxsize=100_000)
 def words(name: str) -> tuple[str, ...]:
     """The words of a name in snake or camel case, in lower case and singular."""
@@ -51,10 +64,10 @@ def words(name: str) -> tuple[str, ...]:
 @functools.lru_cache(maxsize=100_000)
 def same_word(one: str, other: str) -> bool:
     """Test if two words are one: the same, the one's beginning ("ship", "shipping"), letters of it
-    in order ("qty", "quantity"), or the same stem ("created", "creation").
+    in order ("qty", "quantity"), the same stem ("created", "creation"), or SYNONYMS.
     """
     short, long = sorted((one, other), key=len)
-    if short == long:
+    if short == long or any({one, other} <= some for some in SYNONYMS):
         return True
     if len(short) < 3 or short[0] != long[0]:
         return False

@@ -168,6 +168,7 @@ def test_check_begins_where_the_user_says(tmp_path):
         ("ship", "shipping", True),
         ("qty", "quantity", True),
         ("created", "creation", True),
+        ("first", "given", True),
         ("debtor", "editor", False),
         ("to", "total", False),
     ],
