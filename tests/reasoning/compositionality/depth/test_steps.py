@@ -7,6 +7,8 @@ import pytest
 
 from jaxrl.app.errors import UserError
 from reasoning.compositionality.depth.predict import predict_depth
+from reasoning.compositionality.depth.separability import Box
+from reasoning.compositionality.depth.steps import influence_of_steps
 
 
 def step(a):
@@ -143,6 +145,16 @@ def test_functions_that_are_not_finite_everywhere_are_refused(f):
 def test_an_input_that_only_a_jump_feels_is_not_ignored():
     found = predict_depth(lambda x: jnp.where(x[0] + 0.3 * x[1] > 0, x[2], -x[2]), 3)
     assert found.ignored == () and str(found.trees[0]) == "((0 1) 2)"
+
+
+def test_an_input_behind_a_gate_near_the_edge_has_influence():
+    def f(data, x):
+        return jnp.where(x[0] > 0.8, 5 * x[2], x[1])[None]
+
+    box = Box(jnp.full(3, -1.0), jnp.full(3, 1.0))
+    found = influence_of_steps(f, None, 0, jax.random.key(0), box)
+    # x[2] has the slope 5 in a tenth of the box, and none in the rest
+    assert float(found[2]) > 0.1 * float(found.max())
 
 
 def test_a_function_that_is_not_finite_is_refused_with_the_share():
