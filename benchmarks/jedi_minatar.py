@@ -45,6 +45,20 @@ def above_random(runs: Iterable[dict]) -> int:
     )
 
 
+def claims_of(runs: Runs) -> list[Claim]:
+    """One claim per game; a game without all seeds claims nothing yet."""
+    return [
+        Claim(
+            f"{env}: seeds whose final return has a 95 % interval above random play's mean",
+            len(SEEDS),
+            ">=",
+            above_random(runs[env].values()) if len(runs.get(env, {})) == len(SEEDS) else None,
+            len(SEEDS),
+        )
+        for env in ENVS
+    ]
+
+
 def write(runs: Runs, settings: str, folder: Path) -> None:
     """Write the record of the runs so far, with the final evaluations that their folders hold.
 
@@ -56,17 +70,7 @@ def write(runs: Runs, settings: str, folder: Path) -> None:
     for env, by_seed in runs.items():
         for seed, run in by_seed.items():
             run.setdefault("final", final(folder / f"{env}-{seed}"))
-    claims = [
-        Claim(
-            f"{env}: seeds whose final return has a 95 % interval above random play's mean",
-            len(SEEDS),
-            ">=",
-            above_random(runs[env].values()) if len(runs.get(env, {})) == len(SEEDS) else None,
-            len(SEEDS),
-        )
-        for env in ENVS
-    ]
-    print(record(NAME, {"settings": settings, "runs": runs}, claims))
+    print(record(NAME, {"settings": settings, "runs": runs}, claims_of(runs)))
 
 
 def main() -> None:
