@@ -123,6 +123,12 @@ def describe(found: Prediction) -> str:
         lines.append(
             f"nothing separates {found.left_over} groups at the top: they were taken as one node"
         )
+    if found.jumps:
+        numbers = ", ".join(map(str, found.jumps))
+        lines.append(
+            f"outputs with jumps: {numbers}; their trees are estimates from averages over small "
+            "balls, not from gradients: test them with a function of the same kind and a known tree"
+        )
     return "\n".join([*lines, f"nearest decision: {found.nearest:.4f} from the threshold"])
 
 

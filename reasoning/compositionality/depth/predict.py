@@ -64,6 +64,10 @@ class Prediction(NamedTuple):
     """The least distance of any decisive score from the threshold: small values mean a doubtful
     answer.
     """
+    jumps: tuple[int, ...] = ()
+    """Outputs with jumps. Their trees are estimates from averages over balls, not from gradients:
+    choices among three inputs and votes of several steps are known to be read wrong.
+    """
 
 
 @dataclass(frozen=True)
@@ -180,6 +184,7 @@ def predict_depth(
         tuple(i for i in range(inputs) if i not in used),
         max(left for *_, left, _ in found),
         min(near for *_, near in found),
+        tuple(np.flatnonzero(jumps).tolist()),
     )
 
 

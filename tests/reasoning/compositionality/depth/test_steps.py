@@ -9,6 +9,7 @@ from jaxrl.app.errors import UserError
 from reasoning.compositionality.depth.predict import predict_depth
 from reasoning.compositionality.depth.separability import Box
 from reasoning.compositionality.depth.steps import influence_of_steps
+from reasoning.compositionality.single import describe
 
 
 def step(a):
@@ -28,6 +29,9 @@ STEPS = {
 def test_pairs_that_act_through_one_number_are_found(name):
     found = predict_depth(*STEPS[name])
     assert found.depth == 2 and str(found.trees[0]) == "((0 1) (2 3))"
+    estimated = name != "smooth with kinks"
+    assert found.jumps == ((0,) if estimated else ())
+    assert ("outputs with jumps: 0" in describe(found)) == estimated
 
 
 def halvings(x):
