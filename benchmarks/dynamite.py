@@ -3,7 +3,8 @@
 `python -m benchmarks.dynamite` learns every scenario of `benchmarks.dynamite_scenarios` from one
 example per seed, answers its questions from the golden program, and judges the result on data never
 seen. Plain enumeration of candidates runs next to it. Then mappings are run on DuckDB from Parquet
-to Parquet.
+to Parquet. `benchmarks.dynamite_real_scenarios` has forty tasks more, and
+`benchmarks.dynamite_refusals` the time to refuse a damaged example of any of them.
 """
 
 import random

@@ -41,7 +41,14 @@ INT64 = 2**63
 EXACT = 2**53
 PLACES, WHOLE_DIGITS = 10, 28
 """Digits that a decimal keeps behind the point and before it."""
-LONG_SECONDS = re.compile(r"\.\d{7,}")
+_DAY = "[0-9]{4}-[0-9]{2}-[0-9]{2}"
+TIMES = {
+    "date": _DAY,
+    "datetime": f"{_DAY}([ T]([01][0-9]|2[0-3]):[0-9]{{2}}(:[0-9]{{2}}([.][0-9]{{1,6}}0*)?)?)?",
+}
+"""Texts that are dates and times, in every kind of source: Python alone also reads 20240102 and a
+comma before fractions, and DuckDB takes 24:00 for the next day.
+"""
 HINTS = {
     "datetime": " (no time zone, at most microseconds; as str any text is kept)",
     "decimal": " (28 digits and 10 places; as str any text is kept)",
@@ -239,7 +246,7 @@ def _time(kind):
             # MongoDB's times are instants, which it shows in UTC.
             midnight = utc == utc.replace(hour=0, minute=0, second=0, microsecond=0)
             return utc if kind is datetime.datetime else utc.date() if midnight else None
-        if isinstance(value, str) and not LONG_SECONDS.search(value):
+        if isinstance(value, str) and pattern.fullmatch(value):
             try:
                 made = kind.fromisoformat(value)
             except ValueError:
@@ -247,6 +254,7 @@ def _time(kind):
         # A time zone would be dropped, or the time moved to another zone: refused instead.
         return None if getattr(made, "tzinfo", None) is not None else made
 
+    pattern = re.compile(TIMES["datetime" if kind is datetime.datetime else "date"])
     return parse
 
 

@@ -5,6 +5,7 @@ records, of any length.
 import contextlib
 import datetime
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -108,6 +109,8 @@ class Moment(str):
 def _date(value: Any) -> str:
     """$date, as text or as milliseconds since 1970."""
     if isinstance(value, str):
+        if re.search(r"\.\d{6}\d*[1-9]", value):
+            raise ValueError(f"{value} has more than microseconds")
         made = Moment(value)
         parsed = datetime.datetime.fromisoformat(value)
         zone = parsed.tzinfo or datetime.UTC

@@ -212,7 +212,10 @@ class PartsSink:
         force = f", FORCE_QUOTE ({words})" if self.ending == "csv" and words else ""
         # CSV and odd JSON get their names where the file is put together.
         odd = self.ending == "csv" or odd_names(self.schema, name)
-        named = ", ".join(cells(collection)) if odd else fields(collection)
+        if self.ending == "jsonl" and _timed(collection):
+            named = ", ".join(_json_cells(collection, odd))
+        else:
+            named = ", ".join(cells(collection)) if odd else fields(collection)
         query = f"SELECT {named} FROM ({rows_of(collection, table, start, stop)})"
         copied = base.execute(
             f"COPY ({query}) TO {text(str(partial))} ({COPY[self.ending]}{force})"
@@ -327,6 +330,39 @@ class PartsSink:
             )
         base.execute("DETACH target_file")
         return file
+
+
+def _timed(collection: Collection) -> bool:
+    """Test whether a collection, or one inside it, holds times."""
+    return any(a.type == "datetime" for a in collection.attrs) or any(
+        map(_timed, collection.children)
+    )
+
+
+def _json_cells(collection: Collection, odd: bool, record: str = "") -> list[str]:
+    """The fields of a record with its times as JSON has them, with a "T": DuckDB writes a space.
+
+    Args:
+      collection: the collection of the record.
+      odd: the fields have numbers for names (`odd_names`).
+      record: the variable that holds a nested record; empty: a row of the top-level table.
+    """
+    names = _field_names(collection)
+    inside = [f"f{n}" for n in range(len(names))] if odd else names
+    here = [f"{record}.{quoted(n)}" for n in inside] if record else cells(collection)
+    found = []
+    for field, cell in zip([*collection.attrs, *collection.children], here, strict=True):
+        if isinstance(field, Collection):
+            one = f"{record}x"
+            pairs = ", ".join(_json_cells(field, odd, one))
+            made = f"[struct_pack({pairs}) FOR {one} IN {cell}]" if _timed(field) else cell
+        else:
+            timed = field.type == "datetime"
+            made = f"replace(CAST({cell} AS VARCHAR), ' ', 'T')" if timed else cell
+        found.append(made)
+    shown = cells(collection) if odd and not record else inside
+    both = zip(shown, found, strict=True)
+    return [f"{quoted(n)} := {m}" if record else f"{m} AS {quoted(n)}" for n, m in both]
 
 
 MARK = f"number {uuid.uuid4().hex} "

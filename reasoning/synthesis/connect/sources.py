@@ -20,7 +20,7 @@ from reasoning.synthesis.connect.xml_stream import stream_xml
 from reasoning.synthesis.engines.compile import SQL_TYPES
 from reasoning.synthesis.engines.duck import confine, connect, stored
 from reasoning.synthesis.errors import UserError, need
-from reasoning.synthesis.facts import HINTS, INT64, Facts, Id, from_facts, is_time
+from reasoning.synthesis.facts import HINTS, INT64, TIMES, Facts, Id, from_facts, is_time
 from reasoning.synthesis.infer import Instance
 from reasoning.synthesis.names import file_name, inner, masked, quoted, table_name, text
 from reasoning.synthesis.schema import NEST, Collection, Schema, layout, walk
@@ -42,8 +42,7 @@ PATTERNS = {
     "float": "[-+]?([0-9]+([.][0-9]*)?|[.][0-9]+)([eE][-+]?[0-9]+)?",
     "bool": "[tT]rue|TRUE|[fF]alse|FALSE|[tTfF01]",
     "decimal": "[-+]?[0-9]{1,28}([.][0-9]{0,10}0*)?",
-    "date": "[0-9]{4}-[0-9]{2}-[0-9]{2}",
-    "datetime": "[0-9]{4}-[0-9]{2}-[0-9]{2}([ T][0-9]{2}:[0-9]{2}(:[0-9]{2}([.][0-9]{1,6})?)?)?",
+    **TIMES,
 }
 """Cells of CSV that DuckDB reads as they are."""
 HOLDS = {

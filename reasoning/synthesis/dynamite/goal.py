@@ -117,6 +117,8 @@ class Work:
     options: Options
     clock: Clock
     statistics: Statistics
+    twice: list[int] = field(default_factory=list)
+    """Propagations of the solver in each sketch with two copies of every relation so far."""
 
 
 def identified(task: Goal, rules: tuple[Rule, ...]) -> tuple[Rule, ...] | None:

@@ -44,20 +44,23 @@ from reasoning.synthesis.dynamite.mapping import Mapping, Options
 from reasoning.synthesis.dynamite.sketch.correspondence import source_values
 from reasoning.synthesis.dynamite.sketch.derived import extended
 from reasoning.synthesis.dynamite.sketch.sketch import NoSource, Reach, Sketch, make_sketch
+from reasoning.synthesis.dynamite.sketch.typed import held_as
 from reasoning.synthesis.engines import memory, sqlite
 from reasoning.synthesis.engines.identity import own_variables
 from reasoning.synthesis.errors import UserError
 from reasoning.synthesis.facts import dangling, flatten, to_facts
 from reasoning.synthesis.infer import Instance
-from reasoning.synthesis.schema import Schema, columns, flat_columns, parent_of, walk
+from reasoning.synthesis.schema import Schema, columns, find, flat_columns, parent_of, walk
 from reasoning.synthesis.syntax import show_value
 
 MOST_TRIES = 20
 """Rules that make the right set of records in a wrong number, before the search ends."""
+TWICE = 2
+"""Copies of every relation in the first of the wide sketches."""
 REACHES = (
     Reach(effort=3e6),
     Reach(loose=True, effort=3e6),
-    Reach(wide=2, effort=2e6),
+    Reach(wide=TWICE, effort=2e6),
     Reach(wide=3, effort=3e5),
 )
 """Sketches of one rule, narrow ones first. Their efforts, in propagations of the solver, are above
@@ -150,7 +153,12 @@ def one_rule(task: Goal, parent: Found | None, work: Work) -> Found | Unsat | Ti
     """One rule from a narrow sketch; else with looser joins; else from a wide sketch."""
     unsat, last = None, None
     for reach in REACHES:
-        effort = reach.effort * work.options.effort * (PART if task.part and reach.wide else 1)
+        effort = reach.effort
+        if reach.wide == TWICE:
+            # Earlier collections have used a part of the patience; half is left to every one.
+            effort = max(effort - sum(work.twice), effort / 2)
+        effort *= PART if task.part and reach.wide else 1
+        effort *= work.options.effort
         reach = replace(reach, fixed=task.fixed, hint=task.hint, effort=effort)
         sketch = _sketch(task, work, reach)
         if sketch == last:
@@ -186,7 +194,7 @@ def _searched(task: Goal, parent: Found | None, work: Work, made_of: tuple[Reach
     reach, sketch = made_of
     rules = work.options.max_rules if reach.partial else 1
     if isinstance(sketch, NoSource):
-        return Unsat(task.path, _no_source(sketch), as_dict(work.statistics))
+        return Unsat(task.path, _no_source(task, sketch), as_dict(work.statistics))
     search = Search(
         Task(sketch, task.extended, task.rows),
         work.options.seed,
@@ -212,6 +220,7 @@ def _searched(task: Goal, parent: Found | None, work: Work, made_of: tuple[Reach
             break
         search.block(candidates)
     blamed, best = search.blamed, search.best
+    work.twice.extend([search.encoding.sat.work] if reach.wide == TWICE else [])
     search.close()
     if candidates is None:
         rest = (to_rule(sketch, best[1], task.target, task.source),) if best else ()
@@ -273,13 +282,14 @@ def _cover(search: Search, most: int) -> tuple[Candidate, ...] | bool | None:
     return False if left else tuple(found)
 
 
-def _no_source(missing: NoSource) -> str:
+def _no_source(task: Goal, missing: NoSource) -> str:
     value = show_value(missing.example)
+    kind = next(a.type for a in find(task.target, missing.path).attrs if a.name == missing.attr)
+    shown = held_as(task.source, task.sources, missing.example, kind)
+    given = f"; a value that is the same in all records may be given: --constants {value}"
     return (
         f"{missing.path}.{missing.attr} has no source: no source column of its type holds all its "
-        f"values (for example {value}), "
-        "and values are copied, never computed; a value that is the same in all records may be "
-        f"given: --constants {value}"
+        f"values (for example {value}), and values are copied, never computed{shown or given}"
     )
 
 

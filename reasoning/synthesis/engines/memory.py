@@ -27,11 +27,19 @@ UNMATCHED = -1
 """The number of the fact of an optional atom that no fact fits."""
 
 
-def matches(body: tuple[Atom, ...], facts: Facts) -> Iterator[tuple[Binding, Rows]]:
+def matches(
+    body: tuple[Atom, ...], facts: Facts, tables: dict | None = None
+) -> Iterator[tuple[Binding, Rows]]:
     """All ways to make a body true.
 
     A variable in two places joins by equality and never by NULL, as in SQL; a variable in one place
     may be NULL.
+
+    Args:
+      body: the atoms.
+      facts: the facts of every relation.
+      tables: hash tables that earlier calls made of the same facts, which live as long and are
+        never changed; gets those that are missing.
 
     Yields:
       The values of the variables, and the facts used (`UNMATCHED` for an optional atom that none
@@ -42,7 +50,7 @@ def matches(body: tuple[Atom, ...], facts: Facts) -> Iterator[tuple[Binding, Row
     used = variables(firm)
     joining = {var for var, count in used.items() if count > 1 or var.firm}
     order = _plan(firm, facts) + list(range(len(firm), len(body)))
-    indexes = _indexes(body, order, facts)
+    indexes = _indexes(body, order, facts, {} if tables is None else tables)
     binding: Binding = {}
     rows = [0] * len(body)
 
@@ -96,7 +104,7 @@ def _plan(body, facts) -> list[int]:
     return order
 
 
-def _indexes(body, order, facts):
+def _indexes(body, order, facts, tables):
     """For every step, the positions that are bound by then and a hash table of the facts by their
     values there.
     """
@@ -107,9 +115,13 @@ def _indexes(body, order, facts):
         positions = [
             p for p, term in enumerate(atom.terms) if isinstance(term, Const) or term in bound
         ]
-        index: dict[tuple, list] = {}
-        for row, fact in enumerate(facts.get(atom.relation, ())):
-            index.setdefault(tuple(fact[p] for p in positions), []).append((row, fact))
+        rows = facts.get(atom.relation, ())
+        made = (id(rows), *positions)
+        index: dict[tuple, list] | None = tables.get(made) if rows else {}
+        if index is None:
+            index = tables[made] = {}
+            for row, fact in enumerate(rows):
+                index.setdefault(tuple(fact[p] for p in positions), []).append((row, fact))
         found.append((positions, index))
         bound |= {term for term in atom.terms if isinstance(term, Var)}
     return found

@@ -18,7 +18,7 @@ from reasoning.synthesis.dynamite.migration.report import Report
 from reasoning.synthesis.dynamite.migration.verify import verify
 from reasoning.synthesis.dynamite.output.explain import explain
 from reasoning.synthesis.dynamite.output.page import write_page
-from reasoning.synthesis.dynamite.sketch.typed import typed_alike
+from reasoning.synthesis.dynamite.sketch.typed import typed_alike, typed_as_wanted
 from reasoning.synthesis.dynamite.synthesize import Timeout, Unsat, synthesize_mapping
 from reasoning.synthesis.engines.compile import shown_names
 from reasoning.synthesis.errors import UserError, write_whole
@@ -149,11 +149,15 @@ def learn(command: Learn) -> int:
     target_schema = without_places(
         _schema(command.target_schema, target, command.target_example, source)
     )
+    retyped: list[str] = []
     if command.target_schema is None:
         facts = to_facts(source_schema, source, str(command.source_example), loose=True)
         target_schema, retyped = typed_alike(target_schema, target, source_schema, facts)
-        for sentence in retyped:
-            print(f"note: {sentence}", file=sys.stderr)
+    elif command.source_schema is None:
+        facts = to_facts(target_schema, target, "target example", loose=True)
+        source_schema, retyped = typed_as_wanted(source_schema, source, target_schema, facts)
+    for sentence in retyped:
+        print(f"note: {sentence}", file=sys.stderr)
     constants = tuple(map(_constant, command.constants))
     options = Options(command.budget, command.seed, constants, command.max_rules, command.effort)
     found = synthesize_mapping(source_schema, target_schema, [(source, target)], options)

@@ -60,7 +60,7 @@ def derivations(sketch: Sketch, candidate: Candidate, facts: Facts) -> Iterator[
     order of the sorted copies.
     """
     body, named = body_of(sketch, candidate)
-    for binding, rows in matches(body, facts):
+    for binding, rows in matches(body, facts, sketch.tables):
         made = (
             v if p is None else binding[named[p]]
             for p, v in zip(candidate.head, sketch.literals, strict=True)

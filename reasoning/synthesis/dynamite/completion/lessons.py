@@ -254,13 +254,13 @@ def possible(sketch: Sketch, demands: list[Fact], facts: Facts, record: tuple) -
         for c in sorted(touched)
     )
     if not empty:
-        return next(matches(body, facts), None) is not None
+        return next(matches(body, facts, sketch.tables), None) is not None
     spots = [(sorted(touched).index(sketch.positions[p][0]), sketch.positions[p][1]) for p in empty]
 
     def met(rows):
         return all(facts[body[n].relation][rows[n]][argument] is None for n, argument in spots)
 
-    return any(met(rows) for _, rows in matches(body, facts))
+    return any(met(rows) for _, rows in matches(body, facts, sketch.tables))
 
 
 def _groups(pairs) -> list[set[int]]:

@@ -79,6 +79,13 @@ class Sketch:
         return {}
 
     @functools.cached_property
+    def tables(self) -> dict:
+        """Hash tables of the example's facts, which thousands of candidates join: see
+        `memory.matches`.
+        """
+        return {}
+
+    @functools.cached_property
     def _spans(self) -> tuple[range, ...]:
         owners = [owner for owner, _ in self.positions]
         starts = [owners.index(copy) for copy in range(len(self.copies))]

@@ -152,8 +152,11 @@ REFUSED = {
     ],
     "str": ["1", '"\\ud800"'],
     "bool": ["1", '"true"'],
-    "date": ['"2024-02-30"', '"2024-01-01T00:00:00"', '"10000-01-01"', "5"],
-    "datetime": ['"2024-01-01T00:00:00Z"', '"2024-01-01T00:00:00.1234567"', '"x"', "5"],
+    "date": ['"2024-02-30"', '"2024-01-01T00:00:00"', '"10000-01-01"', '"20240101"', "5"],
+    "datetime": [
+        *('"2024-01-01T00:00:00Z"', '"2024-01-01T00:00:00.1234567"', '"x"', "5"),
+        '{"$date": "2024-01-01T00:00:00.1234567Z"}',
+    ],
 }
 
 
@@ -245,6 +248,78 @@ def test_cells_of_sqlite_that_would_change_are_refused(kind, value, tmp_path):
     base.close()
     with pytest.raises(UserError, match="t, record 1: v is"):
         read_whole(copying(kind)[0], str(tmp_path / "s.db"))
+
+
+TIMES = {
+    "2024-01-02T03:04:05": "2024-01-02T03:04:05",
+    "2024-01-02 03:04:05": "2024-01-02T03:04:05",
+    "2024-01-02T03:04": "2024-01-02T03:04:00",
+    "2024-01-02": "2024-01-02T00:00:00",
+    "2024-01-02T03:04:05.1230000": "2024-01-02T03:04:05.123000",
+    "2024-01-02T03:04:05Z": None,
+    "2024-01-02T03:04:05-07:00": None,
+    "2024-01-02T24:00:00": None,
+    "2024-01-02T03": None,
+    "2024-01-02T03:04:05,5": None,
+    "2024-01-02t03:04:05": None,
+    "2024-01-02_03:04:05": None,
+    "20240102T030405": None,
+    "2024-W01-2": None,
+}
+"""Texts of times, and what they are: the same in every kind of source."""
+
+
+@pytest.mark.parametrize("kind", ["datetime", "str"])
+def test_every_source_reads_the_same_times(kind, tmp_path):
+    schema = copying(kind)[0]
+    for text, kept in TIMES.items():
+        kept = text if kind == "str" else kept
+        record = {"n": 1, "v": text}
+        for folder in ("j", "c"):
+            (tmp_path / folder).mkdir(exist_ok=True)
+        (tmp_path / "s.json").write_text(json.dumps({"t": [record]}))
+        (tmp_path / "j" / "t.jsonl").write_text(json.dumps(record))
+        (tmp_path / "c" / "t.csv").write_text(f'n,v\n1,"{text}"\n')
+        (tmp_path / "s.xml").write_text(f'<r><t n="1" v="{text}"/></r>')
+        with sqlite3.connect(tmp_path / "s.db") as base:
+            base.execute("CREATE TABLE IF NOT EXISTS t (n INT, v)")
+            base.execute("DELETE FROM t")
+            base.execute("INSERT INTO t VALUES (1, ?)", [text])
+        base.close()
+        for place in ("s.json", "j", "c", "s.xml", "s.db"):
+            if kept is None:
+                with pytest.raises(UserError, match=r"v is '2024"):
+                    read_whole(schema, str(tmp_path / place))
+            else:
+                found = read_whole(schema, str(tmp_path / place))["t"]
+                assert found == [{"n": 1, "v": kept}], (place, text)
+
+
+@pytest.mark.parametrize("name", ["v", "V\0"])
+def test_json_has_a_t_in_its_times(name, tmp_path):
+    attrs = (Attr("N", "int"), Attr("n", "int"), Attr(name, "datetime"))
+    deep = Collection("k", attrs, (Collection("d", attrs),))
+    one, other = (Schema("document", (Collection(c, attrs, (deep,)),)) for c in "tu")
+    rules = (
+        "u(n, m, v, _v) :- t(n, m, v, x), _v = id(n)."
+        "u(n, m, v, _v), u?k(_v, a, b, c, _k) :- t(n, m, v, x), t?k(x, a, b, c, y), _v = id(n), "
+        "_k = id(a)."
+        "u(n, m, v, _v), u?k(_v, a, b, c, _k), u?k?d(_k, e, f, g) :- t(n, m, v, x), "
+        "t?k(x, a, b, c, y), t?k?d(y, e, f, g), _v = id(n), _k = id(a)."
+    )
+    mapping = Mapping(one, other, check_program(parse_program(rules), one, other))
+
+    def made(time, **inside):
+        return {"N": 1, "n": 2, name: time, **inside}
+
+    times = ["2024-01-02T03:04:05", None, "2024-01-02T03:04:05.25", "0001-01-01T00:00:00"]
+    kept = [made(times[3], d=[made(times[2]), made(times[1])]), made(times[1], d=[])]
+    data = [made(times[0], k=kept)]
+    (tmp_path / "s.json").write_text(json.dumps({"t": data}))
+    migrate(Plan(mapping, str(tmp_path / "s.json"), str(tmp_path / "o.json")))
+    migrate(Plan(mapping, str(tmp_path / "s.json"), f"jsonl://{tmp_path}/o"))
+    assert json.loads((tmp_path / "o.json").read_text())["u"] == data
+    assert json.loads((tmp_path / "o" / "u.jsonl").read_text()) == data[0]
 
 
 def test_sqlite_refuses_decimals_that_it_would_round(tmp_path):

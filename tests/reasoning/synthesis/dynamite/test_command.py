@@ -49,6 +49,38 @@ def learn(folder, *more):
     )
 
 
+DATED = [{"id": 1, "at": "2024-01-02T03:04:05", "p": 3}, {"id": 2, "at": "2024-02-02", "p": 4}]
+
+
+def test_json_has_the_types_that_the_target_declares(folder, capsys):
+    (folder / "s.json").write_text(json.dumps({"e": DATED}))
+    rows = [{"k": 1, "t": "2024-01-02 03:04:05", "c": 3}, {"k": 2, "t": "2024-02-02", "c": 4}]
+    (folder / "t.json").write_text(json.dumps({"f": rows}))
+    declared = folder / "t.sql"
+    declared.write_text("CREATE TABLE f (k int, t timestamp, c double precision)")
+    assert learn(folder, "--target-schema", str(declared)) == 0
+    said = capsys.readouterr().err
+    assert "e.at of the source is datetime, as f.t" in said and "e.p of the source is float" in said
+    more = [{"id": 3, "at": "2024-03-03T00:00:00.5", "p": 1.5}, {"id": 4, "at": None, "p": None}]
+    for records, status in ((more, 0), ([{"id": 5, "at": "2024-03-03T00:00:00Z", "p": 1}], 2)):
+        (folder / "d.json").write_text(json.dumps({"e": records}))
+        paths = ["--source", f"{folder}/d.json", "--target", f"{folder}/o.json", "--overwrite"]
+        assert main(["run", "--mapping", f"{folder}/m.json", *paths]) == status
+    made = json.loads((folder / "o.json").read_text())["f"]
+    assert made == [{"k": 3, "t": more[0]["at"], "c": 1.5}, {"k": 4, "t": None, "c": None}]
+    assert "no time zone" in capsys.readouterr().err
+
+
+def test_a_value_held_under_another_type_is_named(folder, capsys):
+    (folder / "s.json").write_text(json.dumps({"e": DATED}))
+    (folder / "t.json").write_text(json.dumps({"f": [{"k": e["id"], "t": e["at"]} for e in DATED]}))
+    for name, kind in (("s", "at timestamp, id int, p int"), ("t", "k int, t text")):
+        (folder / f"{name}.sql").write_text(f"CREATE TABLE {'ef'[name == 't']} ({kind})")
+    both = ["--source-schema", f"{folder}/s.sql", "--target-schema", f"{folder}/t.sql"]
+    assert learn(folder, *both) == 3
+    assert "e.at holds it as datetime" in capsys.readouterr().err
+
+
 def test_from_examples_to_a_verified_target(folder, capsys):
     assert learn(folder) == 0
     stored = json.loads((folder / "m.json").read_text())
