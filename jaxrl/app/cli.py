@@ -11,10 +11,10 @@ import difflib
 import importlib
 import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar, get_origin
 
 from jaxrl.app.errors import UserError
 
@@ -99,6 +99,40 @@ def first_pass(
 def wants_help(arguments: Sequence[str]) -> bool:
     """True if the arguments ask for help."""
     return "-h" in arguments or "--help" in arguments
+
+
+def join_repeats(arguments: Sequence[str], commands: Iterable[type]) -> list[str]:
+    """The arguments, with the values of an option that is given several times behind the first.
+
+    Our choice: `--rename a=b --rename c=d` is `--rename a=b c=d`; tyro would keep the last alone.
+
+    Args:
+      arguments: of the program.
+      commands: dataclasses of its commands; options of type `tuple[...]` take several values.
+    """
+    several = {
+        f"--{one.name.replace('_', '-')}"
+        for command in commands
+        for one in dataclasses.fields(command)
+        if get_origin(one.type) is tuple
+    }
+    here: list[str] = []
+    found, lists = [here], {}
+    for argument in arguments:
+        option, sign, value = argument.partition("=")
+        name = option.replace("_", "-")
+        if name in several:
+            if name not in lists:
+                lists[name] = [option]
+                found.append(lists[name])
+            here = lists[name]
+            here += [value] if sign else []
+        elif argument.startswith("--") or argument == "-h":
+            here = [argument]
+            found.append(here)
+        else:
+            here.append(argument)
+    return [word for words in found for word in words]
 
 
 def parse_with_preset(

@@ -33,7 +33,7 @@ def parse(arguments: list[str]):
     settings = (tyro.conf.OmitSubcommandPrefixes, tyro.conf.FlagCreatePairsOff)
     return tyro.cli(
         union,
-        args=arguments,
+        args=cli.join_repeats(arguments, RUN),
         prog=cli.program("reasoning.synthesis.dynamite"),
         description=DESCRIPTION,
         config=settings,

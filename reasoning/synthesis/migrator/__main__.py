@@ -21,7 +21,7 @@ DESCRIPTION = (
 def parse(arguments: list[str]):
     """The command that the arguments ask for; exits with code 2 if they are no command."""
     options = {
-        "args": arguments,
+        "args": app.join_repeats(arguments, RUN),
         "prog": app.program("reasoning.synthesis.migrator"),
         "description": DESCRIPTION,
         "config": (tyro.conf.OmitSubcommandPrefixes, tyro.conf.FlagCreatePairsOff),

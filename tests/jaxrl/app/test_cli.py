@@ -38,6 +38,26 @@ def test_an_error_of_ours_is_not_hidden():
         cli.main(list, lambda command: 1 // 0, [])
 
 
+@dataclass(frozen=True)
+class Several:
+    out: str
+    rename: tuple[str, ...] = ()
+    down_to: tuple[int, ...] = ()
+
+
+@pytest.mark.parametrize(
+    "given, joined",
+    [
+        ("go --rename a=b --out x --rename c=d", "go --rename a=b c=d --out x"),
+        ("--rename=a=b --out x --rename c=d e=f", "--rename a=b c=d e=f --out x"),
+        ("--down_to 1 --down-to -2 --out x", "--down_to 1 -2 --out x"),
+        ("--out x --out y", "--out x --out y"),
+    ],
+)
+def test_a_repeated_option_of_several_values_has_them_all(given, joined):
+    assert cli.join_repeats(given.split(), [Several]) == joined.split()
+
+
 def test_a_refusal_while_parsing_counts_too(capsys):
     assert cli.main(raiser(UserError("no")), lambda command: 0, ["a"]) == 2
     assert capsys.readouterr().err == "error: no\n"

@@ -14,7 +14,8 @@ from reasoning.synthesis.migrator.testing.database import (
     Database,
     compile_function,
 )
-from reasoning.synthesis.migrator.testing.mapped_databases import fingerprint, same_rows
+from reasoning.synthesis.migrator.testing.mapped_databases import fingerprint
+from reasoning.synthesis.migrator.testing.row_order import OPEN, Answer, ordered, same_answer
 
 
 @dataclass(frozen=True)
@@ -62,15 +63,19 @@ def fail_of(found: Simulation, old: Function, new: Function, nulls: bool = False
 def _try_query(found, before, compiled, number, given):
     start, calls = given
     found.target.load(start.target)
+    loaded = False
     for arguments in calls:
         mark = (before.function.name, number, *arguments.values())
-        if mark not in found.expected:
+        if mark not in found.expected or (not loaded and ordered(before)):
             found.source.load(start.source)
+            loaded = True
             found.expected[mark] = found.source.call(before, arguments, NOW)
         found.tests += 1
-        got = found.target.call(compiled, arguments, NOW)
-        if not same_rows(found.expected[mark], got, before.function.statements[0]):
-            return arguments, f"rows {found.expected[mark][:4]} became {got[:4]}"
+        old = Answer(found.source, before, arguments, found.expected[mark])
+        new = Answer(found.target, compiled, arguments, found.target.call(compiled, arguments, NOW))
+        if not same_answer(old, new):
+            more = f", {OPEN}" if old.rows == new.rows else ""
+            return arguments, f"rows {list(old.rows[:4])} became {list(new.rows[:4])}{more}"
     return None
 
 

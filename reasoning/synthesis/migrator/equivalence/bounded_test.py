@@ -28,7 +28,7 @@ from reasoning.synthesis.migrator.equivalence.results import EMPTY, Checked, Sta
 from reasoning.synthesis.migrator.sql.program import Function, Program
 from reasoning.synthesis.migrator.sql.tables import Tables, near
 from reasoning.synthesis.migrator.testing.actions import changed_actions
-from reasoning.synthesis.migrator.testing.inputs import domains_of
+from reasoning.synthesis.migrator.testing.inputs import domains_of, widened
 
 
 class Comparison:
@@ -85,7 +85,10 @@ class Comparison:
     @functools.cached_property
     def programs(self) -> ProgramPair:
         """Both programs with the values of their parameters."""
-        return ProgramPair(self.pairs, self.schemas, self.domains)
+        old = [pair[0] for pair in self.pairs.values()]
+        compared = [f for name in self.differing for f in self.pairs[name]]
+        wide = widened(self.domains, self.schemas[0], old, compared)
+        return ProgramPair(self.pairs, self.schemas, self.domains, wide)
 
     def run(self, bound: int, in_time: Callable[[], bool], longer: bool = True) -> Checked:
         """Compare on all sequences of up to `bound` updates, shortest first, until they differ or

@@ -3,6 +3,7 @@ shortest first or at random.
 """
 
 import random
+import re
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -21,10 +22,12 @@ from reasoning.synthesis.migrator.testing.database import (
     compile_function,
 )
 from reasoning.synthesis.migrator.testing.inputs import Domains
-from reasoning.synthesis.migrator.testing.mapped_databases import same_rows
+from reasoning.synthesis.migrator.testing.row_order import OPEN, Answer, same_answer
 
 WALKS, LEAST_WALKS, LONGEST, TRIED = 64, 4, 9, 30
 """Random sequences in all, for each cluster at least; updates in each, and calls tried for them."""
+NULL_CALLS = 12
+"""Calls with NULL tried at the end of each random sequence."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +40,8 @@ class ProgramPair:
     """Old and new."""
     domains: Domains
     """Values for all parameters."""
+    wide: Domains
+    """More values, for calls at random."""
 
 
 @dataclass
@@ -127,7 +132,7 @@ class World:
                 }
                 if chance.random() < 0.7:
                     made = {
-                        key: pick(self.old[name], key, self.bases[0], self.programs.domains, chance)
+                        key: pick(self.old[name], key, self.bases[0], self.programs.wide, chance)
                         for key in row
                     }
                 outcomes = self._enter(name, made, len(calls) + 1)
@@ -145,10 +150,42 @@ class World:
                     )
                 if found or len(calls) == LONGEST or not in_time():
                     break
+            found = found or self._without_values(calls, chance, in_time)
             for base in self.bases:
                 while base.depth > depth:
                     base.back()
             self.counts.walks += 1
+            if found or not in_time():
+                return found
+        return None
+
+    def _without_values(
+        self, calls: tuple[Call, ...], chance: random.Random, in_time: Callable[[], bool]
+    ) -> Scenario | None:
+        """The first difference after one more update, in which an argument is NULL."""
+        tries = [
+            (name, key)
+            for name in self.cluster.updates
+            for key in self.old[name].params
+            if any(row[key] is None for row in self.cluster.arguments[name, 3])
+        ]
+        for name, missing in chance.sample(tries, min(len(tries), NULL_CALLS)):
+            made = {
+                key: None
+                if key == missing
+                else pick(self.old[name], key, self.bases[0], self.programs.wide, chance)
+                for key in self.old[name].params
+            }
+            done = (*calls, (name, made))
+            outcomes, found = self._enter(name, made, len(done)), None
+            if _differ(outcomes):
+                old, new = (one or "succeeds" for one in outcomes)
+                found = Scenario(done, old, new, self.start)
+            elif outcomes[0] is None:
+                written = tuple(functions[name].writes for functions in self.functions)
+                found = next(self._ask(done, written), None)
+            for base in self.bases:
+                base.back()
             if found or not in_time():
                 return found
         return None
@@ -227,8 +264,13 @@ class World:
             base.call(functions[name], arguments, self.first + len(done) + 1)
             for base, functions in zip(self.bases, self.functions, strict=True)
         ]
-        if not same_rows(rows[0], rows[1], self.old[name].statements[0]):
-            yield Scenario((*done, (name, arguments)), rows[0], rows[1], self.start)
+        answers = [
+            Answer(base, functions[name], arguments, found)
+            for base, functions, found in zip(self.bases, self.functions, rows, strict=True)
+        ]
+        if not same_answer(*answers):
+            other = f"{rows[1]}, {OPEN}" if rows[0] == rows[1] else rows[1]
+            yield Scenario((*done, (name, arguments)), rows[0], other, self.start)
 
     def replay(self, calls: tuple[Call, ...]) -> Scenario | None:
         """The difference that some calls lead to, if any."""
@@ -272,6 +314,19 @@ def renewed(value: Any, call: int) -> Any:
     )
 
 
+def _without(calls: tuple[Call, ...], n: int, first: int) -> tuple[Call, ...]:
+    """The calls without the n-th; keys that later ones gave are named after their new numbers."""
+
+    def moved(value):
+        whole = isinstance(value, int) and value >= FRESH_START
+        text = isinstance(value, str) and re.fullmatch(r"~\d+\.\d+", value)
+        call = value // FRESH_START if whole else int(value[1:].split(".")[0]) if text else 0
+        return renewed(value, call - 1) if call > first + n + 1 else value
+
+    later = [(name, {k: moved(v) for k, v in made.items()}) for name, made in calls[n + 1 :]]
+    return (*calls[:n], *later)
+
+
 def minimal(world: World, scenario: Scenario) -> Scenario:
     """The scenario without calls that it does not need, and with as few different values as it
     needs.
@@ -281,7 +336,7 @@ def minimal(world: World, scenario: Scenario) -> Scenario:
     while changed:
         changed = False
         for n in range(len(best.calls) - 1):
-            if (found := world.replay(best.calls[:n] + best.calls[n + 1 :])) is not None:
+            if (found := world.replay(_without(best.calls, n, world.first))) is not None:
                 best, changed = found, True
                 break
     for n, (name, arguments) in enumerate(best.calls):

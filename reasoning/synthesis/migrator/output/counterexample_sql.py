@@ -27,6 +27,7 @@ from reasoning.synthesis.migrator.testing.database import (
     create_table,
     fresh_value,
 )
+from reasoning.synthesis.migrator.testing.row_order import OPEN
 
 LOST = f"fails: {NOWHERE}"
 """An answer that shows only where references are checked."""
@@ -62,6 +63,8 @@ def scenario_script(
             used = sorted({*used, *(edge.to for edge in tables.edges if edge.table in used)})
         lines += ["", f"-- The {word} program answers: {answer}"]
         lines += ["PRAGMA foreign_keys = ON;"] if checking else []
+        # SQLite shows with this what no ORDER BY settles.
+        lines += ["PRAGMA reverse_unordered_selects = ON;"] if OPEN in str(answer) else []
         lines += [f"{create_table(tables, name, used if checking else ())};" for name in used]
         lines += _before(scenario.start.rows[side], used)
         for number, (name, arguments) in enumerate(scenario.calls, scenario.first + 1):

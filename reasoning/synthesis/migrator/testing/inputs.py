@@ -4,8 +4,9 @@ parameters occurs.
 
 import functools
 import itertools
-from collections.abc import Sequence
-from dataclasses import dataclass
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from reasoning.synthesis.migrator.sql.given_keys import given_rows, inserted
@@ -14,6 +15,7 @@ from reasoning.synthesis.migrator.sql.program import (
     Cmp,
     Col,
     Delete,
+    Expr,
     Fresh,
     Function,
     Insert,
@@ -25,7 +27,7 @@ from reasoning.synthesis.migrator.sql.program import (
 )
 from reasoning.synthesis.migrator.sql.tables import Tables
 from reasoning.synthesis.migrator.sql.visitors import nodes
-from reasoning.synthesis.migrator.testing.database import fresh_value
+from reasoning.synthesis.migrator.testing.database import FRESH_START, fresh_value
 
 DOMAINS: dict[str, tuple] = {
     "int": (1, 2, 3),
@@ -101,6 +103,50 @@ def domains_of(program: Program, tables: Tables) -> Domains:
         for name in function.params:
             found.setdefault((function.name, name), (1,))  # nothing uses it
     return Domains(found, frozenset(nullable), frozenset(referring))
+
+
+QUOTED, NUMBER = re.compile(r"'((?:[^']|'')*)'"), re.compile(r"(?<![\w.{])\d{1,9}(?![\w.}])")
+"""Constants in the text of an expression."""
+MOST_CONSTANTS = 3
+"""Constants of the programs that random calls use, for each type."""
+
+
+def widened(
+    domains: Domains, tables: Tables, old: Iterable[Function], compared: Iterable[Function]
+) -> Domains:
+    """The domains with the empty text, zero and the constants of both programs, for calls at
+    random: what a function takes for a missing value may be there, too.
+
+    Args:
+      domains: values for the parameters of the old functions.
+      tables: the old schema.
+      old: the old functions.
+      compared: functions of both programs whose constants count.
+    """
+    more: dict[str, list] = {"str": [""], "int": [0]}
+    for node in nodes(tuple(function.statements for function in compared)):
+        if isinstance(node, Lit) and type(node.value) in (str, int):
+            more["str" if isinstance(node.value, str) else "int"].append(node.value)
+        elif isinstance(node, Expr):
+            more["str"] += [one.replace("''", "'") for one in QUOTED.findall(node.running)]
+            more["int"] += map(int, NUMBER.findall(QUOTED.sub("", node.running)))
+    more = {kind: list(dict.fromkeys(v))[: 1 + MOST_CONSTANTS] for kind, v in more.items()}
+    found = dict(domains.by_parameter)
+    for function in old:
+        for name, places in placed(function).items():
+            kind = "" if ("", "") in places else tables.type_of(places[0])
+            fixed = any(column in tables[t].allowed for t, column in places if t in tables)
+            known = found[function.name, name]
+            if kind in more and not fixed and not any(map(_is_fresh, known)):
+                found[function.name, name] = tuple(dict.fromkeys([*known, *more[kind]]))
+    return replace(domains, by_parameter=found)
+
+
+def _is_fresh(value: Any) -> bool:
+    """Test if a value stands for a key that a call has given."""
+    if isinstance(value, str):
+        return value.startswith("~")
+    return isinstance(value, int) and value >= FRESH_START
 
 
 def _stored(function: Function) -> dict[str, set[tuple[str, str]]]:

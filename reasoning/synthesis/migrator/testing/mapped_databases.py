@@ -134,19 +134,16 @@ def owners(mapping: DataMapping, table: str) -> dict[int, Any]:
     return {n: cell.owner for n, cell in enumerate(cells.values()) if isinstance(cell, Made)}
 
 
-def _any_order(value: Any) -> bool:
+def any_order(value: Any) -> bool:
     """Test if a value numbers rows, which may be done in several ways where the order has ties."""
     return isinstance(value, Expr) and "ROW_NUMBER(" in value.text.upper()
 
 
 def same_rows(one: Sequence[tuple], other: Sequence[tuple], select: Select | Compound) -> bool:
-    """Test if two results agree: as multisets, and, where columns put out decide the order, in
-    these columns' order.
-
-    Our choice: behind a LIMIT, rows that the order leaves open may differ, so only their number and
-      the ordered columns are compared.
+    """Test if two results agree as multisets, and, where columns put out decide the order, in
+    these columns' order; `row_order` compares the whole order.
     """
-    if loose := [n for n, out in enumerate(select.outs) if _any_order(out.value)]:
+    if loose := [n for n, out in enumerate(select.outs) if any_order(out.value)]:
         one, other = (
             [[v for n, v in enumerate(r) if n not in loose] for r in x] for x in (one, other)
         )
@@ -160,5 +157,4 @@ def same_rows(one: Sequence[tuple], other: Sequence[tuple], select: Select | Com
 
     if len(one) != len(other) or (keys and ordered(one) != ordered(other)):
         return False
-    cut = select.limit is not None or select.offset is not None
-    return cut or Counter(one) == Counter(other)
+    return Counter(one) == Counter(other)
