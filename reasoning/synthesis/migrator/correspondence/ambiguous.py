@@ -82,7 +82,9 @@ def _pairs(mapping, found, decided) -> list[Pair]:
 
 
 def _unlike(mapping: DataMapping, pair: Pair, homes: dict[str, set[str]]) -> int:
-    """The number of properties in which a column and a place differ."""
+    """The number of properties in which a column and a place differ; a reference counts twice, since
+    a column that refers elsewhere, or nowhere, can hardly hold the same values.
+    """
     (table, one), (new, other) = pair
     a, b = mapping.source[table], mapping.target[new]
     refers, to = reference_of(mapping.source, pair[0]), reference_of(mapping.target, pair[1])
@@ -96,7 +98,7 @@ def _unlike(mapping: DataMapping, pair: Pair, homes: dict[str, set[str]]) -> int
         + (a.defaults.get(one) != b.defaults.get(other))
         + ((one in a.moments) != (other in b.moments))
         + (set(a.allowed.get(one, ())) != set(b.allowed.get(other, ())))
-        + (not follows)
+        + 2 * (not follows)
     )
 
 

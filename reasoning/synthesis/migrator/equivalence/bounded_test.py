@@ -30,6 +30,9 @@ from reasoning.synthesis.migrator.sql.tables import Tables, near
 from reasoning.synthesis.migrator.testing.actions import changed_actions
 from reasoning.synthesis.migrator.testing.inputs import domains_of, widened
 
+MORE_WALKS = 200
+"""Further random sequences for updates of which nothing was seen."""
+
 
 class Comparison:
     """Comparison of two programs."""
@@ -118,8 +121,12 @@ class Comparison:
                         return done()
                 finished = depth
             for number, world in enumerate(worlds if longer and bound > 0 else ()):
-                failure = world.wander(
-                    random.Random(f"walk {number}"), max(LEAST_WALKS, WALKS // len(worlds)), in_time
+                chance, walks = (
+                    random.Random(f"walk {number}"),
+                    max(LEAST_WALKS, WALKS // len(worlds)),
+                )
+                failure = world.wander(chance, walks, in_time) or self._until_seen(
+                    worlds, number, in_time
                 )
                 if failure:
                     return done(world, failure)
@@ -127,6 +134,20 @@ class Comparison:
         finally:
             for world in worlds:
                 world.close()
+
+    def _until_seen(self, worlds: list[World], number: int, in_time: Callable[[], bool]):
+        """The first difference on further random sequences, made until every update that is another
+        text now has changed something, or for long enough.
+        """
+        world = worlds[number]
+        mine = set(world.cluster.updates) & set(self.differing)
+        for more in range(MORE_WALKS):
+            unseen = mine.difference(*(one.counts.effective for one in worlds))
+            if not unseen or not in_time():
+                break
+            if failure := world.wander(random.Random(f"more {number} {more}"), 1, in_time):
+                return failure
+        return None
 
     def _checked(self, finished, bound, counts, failure):
         functions = {

@@ -26,8 +26,10 @@ from reasoning.synthesis.migrator.testing.row_order import OPEN, Answer, same_an
 
 WALKS, LEAST_WALKS, LONGEST, TRIED = 64, 4, 9, 30
 """Random sequences in all, for each cluster at least; updates in each, and calls tried for them."""
-NULL_CALLS = 12
-"""Calls with NULL tried at the end of each random sequence."""
+NULL_CALLS, IDLE_CALLS = 12, 4
+"""Calls tried at the end of each random sequence: with NULL, and of each update that has changed
+nothing so far.
+"""
 
 
 @dataclass(frozen=True)
@@ -150,7 +152,7 @@ class World:
                     )
                 if found or len(calls) == LONGEST or not in_time():
                     break
-            found = found or self._without_values(calls, chance, in_time)
+            found = found or self._last_calls(calls, chance, in_time)
             for base in self.bases:
                 while base.depth > depth:
                     base.back()
@@ -159,17 +161,22 @@ class World:
                 return found
         return None
 
-    def _without_values(
+    def _last_calls(
         self, calls: tuple[Call, ...], chance: random.Random, in_time: Callable[[], bool]
     ) -> Scenario | None:
-        """The first difference after one more update, in which an argument is NULL."""
+        """The first difference after one more update: one with an argument that is NULL, or one that
+        has changed nothing so far.
+        """
         tries = [
             (name, key)
             for name in self.cluster.updates
             for key in self.old[name].params
             if any(row[key] is None for row in self.cluster.arguments[name, 3])
         ]
-        for name, missing in chance.sample(tries, min(len(tries), NULL_CALLS)):
+        tries = chance.sample(tries, min(len(tries), NULL_CALLS))
+        idle = [name for name in self.cluster.updates if name not in self.counts.effective]
+        tries += [(name, "") for name in idle for _ in range(IDLE_CALLS)]
+        for name, missing in tries:
             made = {
                 key: None
                 if key == missing

@@ -73,8 +73,11 @@ def _column(source: Tables, target: Tables, edge: Edge, kind: str, value: str) -
     """The old column whose values these are; empty: none."""
     (reference,), table = edge.columns, target[edge.table]
     if edge.to_columns == (value,):
-        old = source.by_name.get(edge.table)
-        known = old is not None and old.types.get(reference) == kind
+        # A table of another name may be an old one that is gone.
+        here = (
+            [edge.table] if edge.table in source else [t for t in source.by_name if t not in target]
+        )
+        known = any(source[name].types.get(reference) == kind for name in here)
         return reference if known else ""
     stem = reference.removesuffix("_id").removesuffix("Id").removesuffix("ID")
     likely = (stem, edge.to, f"{stem}_{value}")

@@ -20,6 +20,7 @@ from reasoning.synthesis.migrator.sql.program import (
     Fill,
     InSelect,
     Insert,
+    Lit,
     Out,
     Select,
     Snapshot,
@@ -79,7 +80,9 @@ class _Reader(Selects):
         if len(set(names)) < len(names):
             raise UserError(f"{self.where}: INSERT into {table} names a column twice: remove one")
         if isinstance(tree.expression, exp.Select):
-            self.only(tree, "this", "expression", "conflict", "ignore")
+            self.only(tree, "this", "expression", "conflict", "ignore", "alternative")
+            if tree.args.get("alternative") not in (None, "IGNORE"):
+                raise Outside(f"INSERT OR {tree.args['alternative']} is outside the fragment", tree)
             conflict = self.conflict(tree, table)
             if conflict and conflict.sets:
                 raise Outside("INSERT ... SELECT with ON CONFLICT DO UPDATE", tree)
@@ -89,6 +92,8 @@ class _Reader(Selects):
                     f"{self.where}: INSERT into {table} names {len(names)} columns and selects "
                     f"{len(select.outs)}"
                 )
+            if tree.args.get("alternative") or tree.args.get("ignore"):
+                self.never_null(tree, table, dict(zip(names, select.outs, strict=True)), select)
             return [Fill(table, tuple(names), select, conflict)]
         if not isinstance(tree.expression, exp.Values):
             raise Outside("an INSERT of anything but VALUES or a SELECT", tree)
@@ -109,6 +114,24 @@ class _Reader(Selects):
                 )
             made.append(Insert(table, tuple(names), values, conflict, returning))
         return made
+
+    def never_null(self, tree, table: str, outs: dict[str, Out], select: Select) -> None:
+        """Refuse INSERT OR IGNORE of rows that it may leave out for NULL, which ON CONFLICT DO
+        NOTHING does not.
+
+        Raises:
+          Outside: a column that must have a value could get NULL.
+        """
+        tables = {one.alias: one.table for one in select.sources if one.on is None}
+        for column in self.tables[table].required:
+            value = outs[column].value if column in outs else None
+            inner = tables.get(value.alias, "") if isinstance(value, Col) else ""
+            known = inner in self.tables and isinstance(value, Col)
+            there = self.tables[inner] if known else None
+            if column not in outs or (isinstance(value, Lit) and value.value is not None):
+                continue
+            if there is None or value.name not in {*there.required, *there.key}:
+                raise Outside(f"INSERT OR IGNORE ... SELECT of NULL into {table}.{column}", tree)
 
     def conflict(self, tree, table: str) -> Conflict | None:
         """The ON CONFLICT of an INSERT, as each dialect writes it."""

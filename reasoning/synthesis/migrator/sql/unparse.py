@@ -160,7 +160,11 @@ class _Printer:
             head = f"INTO {self.table(tree.table)} ({names})"
             ignore = self.dialect == "mysql" and tree.conflict and not tree.conflict.sets
             if isinstance(tree, Fill):
-                conflict = self.conflict(tree) if tree.conflict and not ignore else ()
+                conflict = self.conflict(tree) if tree.conflict and not ignore else []
+                ends = tree.select.where == And(()) and not tree.select.group
+                if conflict and ends and self.dialect == "sqlite":
+                    # Else SQLite would read ON as that of a join.
+                    conflict = ["WHERE 1 = 1", *conflict]
                 word = "INSERT IGNORE" if ignore else "INSERT"
                 return [f"{word} {head}", *self.select(tree.select), *conflict]
             values = f"VALUES ({', '.join(self.value(v, False) for v in tree.values)})"
