@@ -15,7 +15,7 @@ from reasoning.synthesis.migrator.completion.candidate_tests import fail_of
 from reasoning.synthesis.migrator.completion.sat_search import Completion, Effort, complete
 from reasoning.synthesis.migrator.completion.simulate import Simulation, Unrelated, simulation
 from reasoning.synthesis.migrator.correspondence.ambiguous import refuse_ambiguous
-from reasoning.synthesis.migrator.correspondence.mapping import Unfilled, mappings
+from reasoning.synthesis.migrator.correspondence.mapping import DataMapping, Unfilled, mappings
 from reasoning.synthesis.migrator.correspondence.problem import (
     Correspondence,
     make_problem,
@@ -86,6 +86,8 @@ class _Task:
     """Called with a line at a time."""
     decided: dict[Place, Place] = field(default_factory=dict)
     """Places of old columns that the user gives."""
+    asking: bool = True
+    """Refuse doubtful columns as soon as a program is found; else its caller does."""
     hands: list[frozenset[str]] = field(default_factory=list)
     """Functions kept by hand under the likeliest mapping; one entry once it is tried."""
 
@@ -213,7 +215,7 @@ def _with_merges(task: _Task, merges: list[Merged]) -> Refactoring | OutOfTime |
     plainer = read_tables(text, task.options.dialect, where)
     task.progress(f"merged tables: {'; '.join(one.words() for one in merges)}")
     quick = replace(task.options, bound=min(task.options.bound, 1), verify="off", constants=())
-    inner = replace(task, target=plainer, options=quick, progress=lambda line: None)
+    inner = replace(task, target=plainer, options=quick, progress=lambda line: None, asking=False)
     plain = _with_lookups(inner) or _search(inner)
     if not isinstance(plain, Refactoring):
         return plain if isinstance(plain, OutOfTime) else plain.reason
@@ -311,7 +313,7 @@ def _with_lookups(task: _Task) -> Refactoring | None:
     plainer = read_tables(text, task.options.dialect, "the new schema without lookup tables")
     task.progress(f"lookup tables: {', '.join(one.lookup for one in lookups)}")
     quick = replace(task.options, bound=min(task.options.bound, 1), verify="off")
-    inner = replace(task, target=plainer, options=quick, progress=lambda line: None)
+    inner = replace(task, target=plainer, options=quick, progress=lambda line: None, asking=False)
     plain = _search(inner)
     if not isinstance(plain, Refactoring):
         return None
@@ -555,6 +557,9 @@ def _completion(task: _Task, attempt: _Attempt, search: _Search, given):
             )
             return (f"no equivalent for {what}", _with(task.old, passed, task.target), missing)
         new = _with(task.old, completion.build(picks), task.target)
+        if task.asking:
+            # Before the comparison, which takes the most time.
+            _refuse_doubtful(task, world.mapping, attempt.found)
         task.progress(
             f"a program after {task.effort.iterations} proposals; comparing sequences of up to "
             f"{task.options.bound} updates"
@@ -594,6 +599,17 @@ def _completion(task: _Task, attempt: _Attempt, search: _Search, given):
         tuple(sorted((set(checked.idle) | world.succeeded) - world.effective - _busy(checked))),
         attempt.notes,
     )
+
+
+def _refuse_doubtful(task: _Task, mapping: DataMapping, found: Correspondence) -> None:
+    """Refuse a mapping that the user must decide on.
+
+    Raises:
+      UserError: of several columns, or of one that would be dropped, the place is not known.
+    """
+    places, _ = undecided(mapping, found, task.old, task.decided)
+    if not places:  # else another search follows
+        refuse_ambiguous(mapping, found, task.decided)
 
 
 def _busy(checked) -> set[str]:

@@ -82,8 +82,8 @@ def _pairs(mapping, found, decided) -> list[Pair]:
 
 
 def _unlike(mapping: DataMapping, pair: Pair, homes: dict[str, set[str]]) -> int:
-    """The number of properties in which a column and a place differ; a reference counts twice, since
-    a column that refers elsewhere, or nowhere, can hardly hold the same values.
+    """The number of properties in which a column and a place differ; a reference counts twice: a
+    column that refers elsewhere, or nowhere, can hardly hold the same values.
     """
     (table, one), (new, other) = pair
     a, b = mapping.source[table], mapping.target[new]
@@ -125,6 +125,10 @@ def _columns(mapping: DataMapping, pairs: list[Pair]) -> list[Pair]:
         if after <= before:
             near.setdefault((one, a), set()).add((other, b))
             near.setdefault((other, b), set()).add((one, a))
+    for cycle in _cycles(mapping, pairs, homes):
+        for pair, following in itertools.pairwise([*cycle, cycle[0]]):
+            near.setdefault(pair, set()).add(following)
+            near.setdefault(following, set()).add(pair)
     if not near:
         return []
     group, todo = set(), [next(iter(near))]
@@ -133,6 +137,35 @@ def _columns(mapping: DataMapping, pairs: list[Pair]) -> list[Pair]:
             group.add(at)
             todo += near[at]
     return _likeliest(mapping, [pair for pair in pairs if pair in group])
+
+
+def _cycles(mapping: DataMapping, pairs: list[Pair], homes: dict[str, set[str]]):
+    """Three columns of a table or more, each of which could have the place of the next, though no
+    two could change places: the best assignment in which one of them is elsewhere.
+    """
+    groups: dict[tuple, list[Pair]] = {}
+    for one, place in pairs:
+        kinds = mapping.source.type_of(one), mapping.target.type_of(place)
+        if one != place:
+            groups.setdefault((one[0], *kinds), []).append((one, place))
+    for group in groups.values():
+        if len(group) < 3:
+            continue
+        said = np.array([[evidence(one, place) for _, place in group] for one, _ in group])
+        unlike = np.array(
+            [[_unlike(mapping, (one, place), homes) for _, place in group] for one, _ in group]
+        )
+        loss = said.diagonal()[:, None] - said
+        worse = np.maximum(unlike - unlike.diagonal()[:, None], 0)
+        for n in range(len(group)):
+            cost = loss + 10.0 * worse
+            cost[n, n] = 1e6
+            _, picks = need("scipy.optimize").linear_sum_assignment(cost)
+            cycle = [n]
+            while picks[cycle[-1]] != n:
+                cycle.append(int(picks[cycle[-1]]))
+            if len(cycle) > 2 and sum(cost[k, picks[k]] for k in cycle) <= CLEAR:
+                yield [group[k] for k in cycle]
 
 
 def _likeliest(mapping: DataMapping, group: list[Pair]) -> list[Pair]:

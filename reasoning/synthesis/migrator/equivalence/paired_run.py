@@ -164,8 +164,8 @@ class World:
     def _last_calls(
         self, calls: tuple[Call, ...], chance: random.Random, in_time: Callable[[], bool]
     ) -> Scenario | None:
-        """The first difference after one more update: one with an argument that is NULL, or one that
-        has changed nothing so far.
+        """The first difference after one more update: with NULL as an argument, or one that has
+        changed nothing so far.
         """
         tries = [
             (name, key)

@@ -3,6 +3,8 @@
 from reasoning.synthesis.migrator.correspondence.mapping import Copy
 from reasoning.synthesis.migrator.correspondence.undecided import hints
 from reasoning.synthesis.migrator.result import Refactoring
+from reasoning.synthesis.migrator.sql.ddl_statements import statements_of
+from reasoning.synthesis.migrator.sql.ddl_text import collations
 from reasoning.synthesis.migrator.sql.tables import Tables
 
 HEADER = ("function", "state", "one by one", "sequences of calls", "solver, all arguments", "NULL")
@@ -78,14 +80,27 @@ def unread(source: Tables, target: Tables) -> list[str]:
 
 
 def _other_moments(found: Refactoring) -> list[str]:
-    """Sentences on columns whose computed default the new schema has differently: rows inserted
-    without them differ there, which no test sees.
+    """Sentences on columns whose computed default or collation is another one in the new schema,
+    which no test sees: rows inserted without them differ, or texts that were equal.
     """
     said = []
+    compared = [
+        collations(statements_of(tables.ddl, tables.dialect))
+        for tables in (found.source, found.target)
+    ]
     for rule in found.mapping.parts:
         for column, cell in rule.cells.items():
             if not isinstance(cell, Copy):
                 continue
+            ways = (
+                compared[0].get((cell.table, cell.column), "no COLLATE"),
+                compared[1].get((rule.table, column), "no COLLATE"),
+            )
+            if ways[0] != ways[1]:
+                said.append(
+                    f"{cell.table}.{cell.column} has {ways[0]} and its place {rule.table}.{column} "
+                    f"{ways[1]}: texts that are equal in one of them may differ in the other"
+                )
             old = found.source[cell.table].moments.get(cell.column)
             new = found.target[rule.table].moments.get(column)
             if old != new:

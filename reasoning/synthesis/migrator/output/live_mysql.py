@@ -155,12 +155,33 @@ def _readers(plan: Plan, name: str, listed: str) -> Iterator[str]:
         names = f"({mine} OR {others}) AND ({names})"
     else:
         names = f"{mine} OR {names}"
+    yield from _routines(plan, name, words, listed)
     yield failing(
         f"CONCAT('trigger ', trigger_name, {lost})",
         f"information_schema.triggers WHERE event_object_schema = DATABASE() AND ({names}) AND "
         f"LOWER(trigger_name) NOT IN ({listed})",
         plan.dialect,
     )
+
+
+def _routines(plan: Plan, name: str, words: list[str], listed: str) -> Iterator[str]:
+    """Procedures, functions and events that name a table, and of one altered in place also what it
+    has no more. MariaDB and MySQL show their text to their owner and to whoever may see all.
+    """
+    lost = words_of(plan, name, TABLE if name in plan.dropped else CHANGED)
+    for kind, view in (("routine", "routines"), ("event", "events")):
+        body = f"LOWER({kind}_definition)"
+        named = " OR ".join(
+            f"LOCATE({literal(word.lower(), 'mysql')}, {body}) > 0" for word in dict.fromkeys(words)
+        )
+        shown = "LOWER(routine_type)" if kind == "routine" else "'event'"
+        yield failing(
+            f"CONCAT({shown}, ' ', {kind}_name, {lost})",
+            f"information_schema.{view} WHERE {kind}_schema = DATABASE() AND "
+            f"LOCATE({literal(name.lower(), 'mysql')}, {body}) > 0 AND ({named}) AND "
+            f"LOWER({kind}_name) NOT IN ({listed})",
+            plan.dialect,
+        )
 
 
 def _keys_written(plan: Plan, name: str) -> list[str]:

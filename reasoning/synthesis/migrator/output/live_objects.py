@@ -13,6 +13,7 @@ from reasoning.synthesis.errors import need
 from reasoning.synthesis.migrator.output.data_checks import failing
 from reasoning.synthesis.migrator.output.live_mysql import on_mysql
 from reasoning.synthesis.migrator.output.live_words import (
+    CHANGED,
     COLUMNS,
     TABLE,
     going,
@@ -34,7 +35,9 @@ POSTGRES = (
 
 def only_there(plan: Plan) -> Iterator[str]:
     """Statements that fail if the database has something that the old schema does not show."""
-    altered = plan.dialect == "mysql" and any(renamed_in(plan, name) for name in plan.in_place)
+    altered = plan.dialect in ("mysql", "postgres") and any(
+        renamed_in(plan, name) for name in plan.in_place
+    )
     if not (plan.dropped or altered or any(going(plan, name) for name in plan.in_place)):
         return
     makers = {"sqlite": _sqlite, "postgres": _postgres, "mysql": on_mysql, "duckdb": _duckdb}
@@ -88,6 +91,7 @@ def _sqlite(plan: Plan, listed: str) -> Iterator[str]:
 
 def _postgres(plan: Plan, listed: str) -> Iterator[str]:
     source = plan.mapping.source
+    yield from _postgres_functions(plan, listed)
     for name in plan.dropped:
         regclass, lost = f"CAST({literal(old_name(plan, name))} AS regclass)", words_of(plan, name)
         for kind, column, rows in POSTGRES:
@@ -132,6 +136,35 @@ def _postgres(plan: Plan, listed: str) -> Iterator[str]:
             )
             yield _column_grants(plan, regclass, leaving, lost)
             yield from _postgres_indices(plan, name, listed, mine, lost)
+
+
+def _postgres_functions(plan: Plan, listed: str) -> Iterator[str]:
+    """Functions and procedures whose text names a table that goes, or what one altered in place has
+    no more; PostgreSQL reads it when it runs.
+    """
+    for name in (*plan.dropped, *plan.in_place):
+        whole = name in plan.dropped
+        words = [name] if whole else [*going(plan, name), *renamed_in(plan, name)]
+        if words:
+            lost = words_of(plan, name, TABLE if whole else CHANGED)
+            within = " OR ".join(_word(word) for word in dict.fromkeys(words))
+            yield failing(
+                "CASE prokind WHEN 'p' THEN 'procedure ' ELSE 'function ' END || "
+                f"proname || {lost}",
+                "pg_proc AS p JOIN pg_namespace AS n ON n.oid = p.pronamespace WHERE n.nspname NOT "
+                f"IN ('pg_catalog', 'information_schema') AND {_word(name)} AND ({within}) AND "
+                f"lower(proname) NOT IN ({listed}) AND NOT EXISTS (SELECT 1 FROM pg_depend AS d "
+                "WHERE d.objid = p.oid AND d.deptype = 'e')",
+                plan.dialect,
+            )
+
+
+def _word(name: str) -> str:
+    """A condition that a function's text has a word."""
+    if re.fullmatch(r"\w+", name, re.ASCII):
+        pattern = rf"\m{name}\M"
+        return f"prosrc ~* {literal(pattern)}"
+    return f"strpos(lower(prosrc), {literal(name.lower())}) > 0"
 
 
 def _column_grants(plan: Plan, regclass: str, columns: Iterable[str], lost: str) -> str:

@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 from reasoning.synthesis.ddl import OF_SQL
-from reasoning.synthesis.errors import need
+from reasoning.synthesis.errors import UserError, need
 from reasoning.synthesis.migrator.sql.ddl_statements import Written, creates_table, options_of
 
 SILENT = ("SET", "COMMENT", "SEQUENCE", "SCHEMA", "PRAGMA", "USE", "TRANSACTION", "COMMIT")
@@ -71,7 +71,44 @@ def not_read(statements: list[Written]) -> tuple[str, ...]:
         ]
         if one.kind not in ("TABLE", "INDEX", *SILENT) and not _enum(one):
             notes.append(f"line {one.line}: {one.text.split('(')[0].strip()[:60]!r} is not read")
+    notes += [
+        f"{how} of {table}.{column} is not read: texts are compared letter by letter"
+        for (table, column), how in collations(statements).items()
+    ]
     return tuple(notes)
+
+
+def collations(statements: list[Written]) -> dict[tuple[str, str], str]:
+    """COLLATE of columns, or a type that compares texts without capitals, by table and column."""
+    exp, found = need("sqlglot").exp, {}
+    for one in statements:
+        for part in one.tree.this.expressions if creates_table(one) else ():
+            if not isinstance(part, exp.ColumnDef):
+                continue
+            if given := part.find(exp.CollateColumnConstraint):
+                found[one.table, part.name] = f"COLLATE {given.this.name}"
+            elif part.args.get("kind") and part.args["kind"].sql().upper() == "CITEXT":
+                found[one.table, part.name] = "CITEXT"
+    return found
+
+
+def refuse_types(statements: list[Written], dialect: str, where: str) -> None:
+    """Refuse a type that a dialect does not have, and that its data script would be written with.
+
+    Raises:
+      UserError: a column is an ENUM of listed values in SQLite or PostgreSQL.
+    """
+    exp = need("sqlglot").exp
+    for one in statements if dialect in ("sqlite", "postgres") else ():
+        for part in one.tree.this.expressions if creates_table(one) else ():
+            kind = part.args.get("kind") if isinstance(part, exp.ColumnDef) else None
+            if kind is not None and kind.this.name == "ENUM" and kind.expressions:
+                values = ", ".join(value.sql() for value in kind.expressions)
+                raise UserError(
+                    f"{where}, line {one.line}: {one.table}.{part.name} is an ENUM({values}), "
+                    f"which {dialect} does not have: choose --dialect mysql, or write TEXT CHECK "
+                    f"({part.name} IN ({values}))"
+                )
 
 
 def _options(reference) -> list[str]:

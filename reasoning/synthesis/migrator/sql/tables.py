@@ -21,6 +21,7 @@ from reasoning.synthesis.migrator.sql.ddl_text import (
     not_read,
     numbered,
     other_types,
+    refuse_types,
     schemas_of,
     unique_keys,
 )
@@ -166,6 +167,7 @@ def read_tables(text: str, dialect: str = "sqlite", where: str = "schema") -> Ta
     if dialect not in DIALECTS:
         raise UserError(f"dialect {dialect!r} is none of {', '.join(DIALECTS)}")
     statements = statements_of(text, dialect)
+    refuse_types(statements, dialect, where)
     schema = from_ddl(normalized(statements, dialect, where), "", where, other="str")
     defaults, unique, rare = (
         defaults_of(statements),

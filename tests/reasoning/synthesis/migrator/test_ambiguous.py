@@ -107,6 +107,30 @@ SELECT id, contact FROM people;
         refactor(program, old, new, QUICK)
 
 
+def test_three_columns_of_which_each_could_have_the_next_ones_place_are_asked_for():
+    old = "CREATE TABLE t (id INTEGER PRIMARY KEY, home_work TEXT, work_mail TEXT, mail_home TEXT);"
+    new = "CREATE TABLE t (id INTEGER PRIMARY KEY, home TEXT, work TEXT, mail TEXT);"
+    program = """-- name: add(id, a, b, c)
+INSERT INTO t VALUES (:id, :a, :b, :c);
+-- name: all()
+SELECT id, home_work, work_mail, mail_home FROM t;
+"""
+    with pytest.raises(UserError, match="t.home_work and t.work_mail and t.mail_home"):
+        refactor(program, old, new, QUICK)
+    renames = ("t.home_work=t.home", "t.work_mail=t.work", "t.mail_home=t.mail")
+    assert isinstance(refactor(program, old, new, replace(QUICK, renames=renames)), Refactoring)
+
+
+def test_a_doubt_is_said_before_programs_are_compared():
+    old = "CREATE TABLE p (id INTEGER PRIMARY KEY, contact TEXT);"
+    new = "CREATE TABLE p (id INTEGER PRIMARY KEY, phone TEXT, mail TEXT);"
+    program = "-- name: all()\nSELECT id, contact FROM p;\n"
+    lines: list[str] = []
+    with pytest.raises(UserError, match="p.phone or p.mail"):
+        refactor(program, old, new, QUICK, progress=lines.append)
+    assert lines and not any("comparing sequences" in line for line in lines)
+
+
 SPLIT = """CREATE TABLE accounts (id INTEGER PRIMARY KEY, email TEXT NOT NULL);
 CREATE TABLE addresses (id INTEGER PRIMARY KEY,
     account_id INTEGER NOT NULL UNIQUE REFERENCES accounts(id), street TEXT, zip TEXT);"""

@@ -29,6 +29,10 @@ SELECT id, title, body, tag FROM notes;
 """
 ROWS = "INSERT INTO notes VALUES (1, 'a', 'b', 'c');"
 HARMLESS = "CREATE INDEX only_here ON notes (tag, title);"
+QUIET = (
+    "CREATE FUNCTION tags() RETURNS bigint LANGUAGE plpgsql AS "
+    "'BEGIN RETURN (SELECT COUNT(nobody) FROM (SELECT tag AS nobody FROM notes) AS x); END';"
+)
 LOST = {
     "the index only_here": "CREATE INDEX only_here ON notes (body, tag);",
     "the index over": "CREATE UNIQUE INDEX over ON notes (lower(body));",
@@ -37,6 +41,10 @@ LOST = {
     "the constraint chk": "ALTER TABLE notes ADD CONSTRAINT chk CHECK (body <> tag);",
     "statistics kinds": "CREATE STATISTICS kinds ON body, tag FROM notes;",
     "the grant on the column body": "GRANT SELECT (body) ON notes TO PUBLIC;",
+    "function longest": "CREATE FUNCTION longest() RETURNS text LANGUAGE plpgsql AS "
+    "'BEGIN RETURN (SELECT MAX(body) FROM notes); END';",
+    "procedure blank": "CREATE PROCEDURE blank() LANGUAGE plpgsql AS "
+    "$$BEGIN UPDATE notes SET BODY = NULL; END$$;",
 }
 
 
@@ -55,7 +63,8 @@ def test_postgres_keeps_what_goes_with_a_column(postgres):
         with pytest.raises(psycopg.Error, match=f"{found}.* on notes, which loses columns"):
             postgres.execute(text)
         postgres.execute("ROLLBACK; DROP TABLE notes")
-    postgres.execute(OLD + ROWS + HARMLESS)
+        postgres.execute("DROP ROUTINE IF EXISTS longest; DROP ROUTINE IF EXISTS blank")
+    postgres.execute(OLD + ROWS + HARMLESS + QUIET)
     postgres.execute(text)
     assert postgres.execute("SELECT body FROM bodies").fetchall() == [("b",)]
 
@@ -134,12 +143,16 @@ def test_mariadb_keeps_what_reads_a_column(mariadb):
     for what, more in {
         "the view texts on notes, which is renamed or loses": "CREATE VIEW texts AS SELECT body FROM notes;",
         "the CHECK chk on notes, which loses": "ALTER TABLE notes ADD CONSTRAINT chk CHECK (body <> tag);",
+        "procedure blank on notes, which is renamed or loses": "CREATE PROCEDURE blank() UPDATE notes SET body = NULL;",
+        "function longest on notes": "CREATE FUNCTION longest() RETURNS varchar(40) READS SQL DATA RETURN (SELECT MAX(body) FROM notes);",
+        "event nightly on notes": "CREATE EVENT nightly ON SCHEDULE EVERY 1 DAY DO UPDATE notes SET body = NULL;",
     }.items():
         assert mariadb(OLD + more).returncode == 0
         done = mariadb(text)
         assert what in done.stderr, done.stderr
         assert mariadb("DROP DATABASE t; CREATE DATABASE t;").returncode == 0
-    assert mariadb(OLD + "ALTER TABLE notes ADD CHECK (tag <> 'x');").returncode == 0
+    harmless = "CREATE PROCEDURE tags() UPDATE notes SET tag = NULL;"
+    assert mariadb(OLD + "ALTER TABLE notes ADD CHECK (tag <> 'x');" + harmless).returncode == 0
     done = mariadb(text)
     assert done.returncode == 0, done.stderr
 
