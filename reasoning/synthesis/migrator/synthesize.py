@@ -27,6 +27,8 @@ from reasoning.synthesis.migrator.correspondence.undecided import Undecided, dec
 from reasoning.synthesis.migrator.equivalence.bounded_test import Comparison
 from reasoning.synthesis.migrator.equivalence.initial_states import starts_of
 from reasoning.synthesis.migrator.equivalence.z3_check import functions_of, verify_program
+from reasoning.synthesis.migrator.links.find import linked, without_links
+from reasoning.synthesis.migrator.links.rewrite import LinkRewriter, linked_mapping
 from reasoning.synthesis.migrator.lookups.find import extracted, unsupported, without_lookups
 from reasoning.synthesis.migrator.lookups.rewrite import Rewriter, real_mapping
 from reasoning.synthesis.migrator.merging.find import Merged, merged
@@ -195,7 +197,7 @@ def _solved(task: _Task):
                 "rows by hand",
                 task.effort,
             )
-        return _with_lookups(task) or _search(task)
+        return _with_links(task) or _with_lookups(task) or _search(task)
     found = _with_merges(task, merges)
     if isinstance(found, Refactoring | OutOfTime):
         return found
@@ -300,6 +302,61 @@ def _whole(task: _Task, found: Refactoring, checking: Tables) -> Refactoring | s
             sorted((set(checked.idle) | world.succeeded) - world.effective - _busy(checked))
         ),
     )
+
+
+def _with_links(task: _Task) -> Refactoring | None:
+    """The refactoring by way of a schema in which association tables are references again; None:
+    there are none, or there is no such refactoring.
+    """
+    links = linked(task.source, task.target, task.decided)
+    if not links:
+        return None
+    text = without_links(task.source, task.target, links)
+    plainer = read_tables(text, task.options.dialect, "the new schema without association tables")
+    task.progress(f"association tables: {', '.join(one.link for one in links)}")
+    quick = replace(task.options, bound=min(task.options.bound, 1), verify="off")
+    back = {(one.link, one.value): (one.table, one.column) for one in links}
+    places = {old: back.get(new, new) for old, new in task.decided.items()}
+    inner = replace(task, target=plainer, options=quick, decided=places, asking=False)
+    plain = _search(replace(inner, progress=lambda line: None))
+    if not isinstance(plain, Refactoring):
+        return None
+    rewriter, made = LinkRewriter(links, task.source, task.target), {}
+    held = {one.table for one in links}
+    try:
+        for function in plain.new.functions:
+            made[function.name] = rewriter.function(function)
+            if not function.statements and function.tables & held:
+                return None
+        mapping = linked_mapping(plain.mapping, links, task.target)
+    except Unrewritable:
+        return None
+    rewritten = tuple(
+        name
+        for name, one in made.items()
+        if name in plain.rewritten or one != plain.new.named(name)
+    )
+    new = _with(plain.old, {name: made[name] for name in rewritten}, task.target)
+    task.progress(f"{len(rewritten)} of {len(made)} functions rewritten; comparing")
+    quiet, notes = without_new_actions(mapping)
+    images = {
+        place: tuple(
+            next(((one.link, one.value) for one in links if p == (one.table, one.column)), p)
+            for p in places
+        )
+        for place, places in plain.correspondence.images.items()
+    }
+    found = replace(
+        plain,
+        new=new,
+        target=task.target,
+        correspondence=replace(plain.correspondence, images=images),
+        mapping=mapping,
+        rewritten=rewritten,
+        notes=(*plain.notes, *notes),
+    )
+    done = _whole(replace(task, old=plain.old), found, quiet.target)
+    return done if isinstance(done, Refactoring) else None
 
 
 def _with_lookups(task: _Task) -> Refactoring | None:

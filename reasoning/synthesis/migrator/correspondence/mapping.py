@@ -58,6 +58,14 @@ Cell = Copy | Made | Fixed | Found
 
 
 @dataclass(frozen=True)
+class Present:
+    """Any value but NULL, in place of a constant."""
+
+
+PRESENT = Present()
+
+
+@dataclass(frozen=True)
 class Rule:
     """Rule that fills one target table."""
 
@@ -67,7 +75,8 @@ class Rule:
     cells: dict[str, Cell]  # content of each column
     distinct: str = ""  # the column of a lookup table, whose values it has once each
     also: tuple["Rule", ...] = ()  # rules for further old tables, whose rows it takes, too
-    only: tuple[str, Any] | None = None  # a column of the anchor and the value that its rows have
+    only: tuple[str, Any] | None = None
+    """A column of the anchor and the value that its rows have, or PRESENT."""
 
     @property
     def parts(self) -> tuple["Rule", ...]:

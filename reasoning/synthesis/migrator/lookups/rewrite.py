@@ -53,6 +53,8 @@ from reasoning.synthesis.migrator.sql.visitors import (
 class Rewriter:
     """Rewrites the functions of one refactoring."""
 
+    holder = "a lookup table now holds"
+
     def __init__(self, lookups: list[Extracted], target: Tables):
         self.target = target
         self.all = {(one.table, one.column): one for one in lookups}
@@ -70,7 +72,7 @@ class Rewriter:
         return function if made == function.statements else replace(function, statements=made)
 
     def refused(self, what: str) -> Unrewritable:
-        return Unrewritable(f"{self.name}: {what} a lookup table now holds")
+        return Unrewritable(f"{self.name}: {what} {self.holder}")
 
     def statement(self, one: Statement) -> list[Statement]:
         one = change_queries(one, self.select)
@@ -88,7 +90,9 @@ class Rewriter:
         """A query that joins the lookup tables of the columns that it names."""
         tables = {source.alias: source for source in tree.sources if source.select is None}
         outer = {source.alias for source in tree.sources if source.on is not None}
-        named = columns((tree.outs, tree.joins, tree.where, tree.order, tree.group, tree.having))
+        on = tuple(source.on for source in tree.sources)
+        parts = (tree.outs, tree.joins, tree.where, tree.order, tree.group, tree.having, on)
+        named = columns(parts)
         used: dict[Col, tuple[Extracted, str]] = {}
         taken = set(tables)
         for column in named:
@@ -101,12 +105,12 @@ class Rewriter:
                 taken.add(alias)
                 used[column] = (held, alias)
         if any(
-            (tables[c.alias].table, c.name) in self.held
+            (source.table, c.name) in self.held
             for source in tree.sources
             for c in columns(source.on)
-            if c.alias in tables
+            if c.alias == source.alias and source.select is None
         ):
-            raise self.refused("LEFT JOIN by a value that")
+            raise self.refused("LEFT JOIN of a table by a value that")
         if not used:
             return tree
 
@@ -136,7 +140,9 @@ class Rewriter:
         behind = [source for source in tree.sources if source.on is not None]
         where = conjunction([*ties, *conjuncts(tree.where)]) if ties else tree.where
         rest = replace(tree, where=where, joins=tuple(joins), sources=())
-        return replace(change(rest, moved), sources=(*plain, *inner, *behind, *after))
+        behind = [replace(source, on=change(source.on, moved)) for source in behind]
+        left = _in_turn([*behind, *after], {source.alias for source in (*plain, *inner)})
+        return replace(change(rest, moved), sources=(*plain, *inner, *left))
 
     def insert(self, one: Insert) -> list[Statement]:
         before: list[Statement] = []
@@ -225,6 +231,17 @@ class Rewriter:
         outs = tuple(Out(Col(table, name), name) for name in key)
         whole = self.select(Select(outs, (Source(table, table),), (), part))
         return InSelect(tuple(Col(table, name) for name in key), whole)
+
+
+def _in_turn(sources: list[Source], known: set[str]) -> list[Source]:
+    """LEFT JOINs, each behind all that it names."""
+    left, done = list(sources), []
+    while left:
+        free = [s for s in left if {c.alias for c in columns(s.on)} - {s.alias} <= known]
+        done.append((free or left)[0])
+        known = known | {done[-1].alias}
+        left.remove(done[-1])
+    return done
 
 
 def real_mapping(plain: DataMapping, lookups: list[Extracted], target: Tables) -> DataMapping:

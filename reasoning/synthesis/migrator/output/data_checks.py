@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from reasoning.synthesis.errors import need
 from reasoning.synthesis.migrator.correspondence.mapping import (
+    PRESENT,
     Copy,
     Fixed,
     Found,
@@ -111,7 +112,7 @@ def _unclaimed(plan: Plan, queries: Queries) -> Iterator[Check]:
     """Rows of a table that is split by a column's values, with a value that no new table takes."""
     claimed: dict[Place, list] = {}
     for rule in plan.mapping.parts:
-        if rule.only is not None:
+        if rule.only is not None and rule.only[1] != PRESENT:
             claimed.setdefault((rule.anchor, rule.only[0]), []).append(rule.only[1])
     for (table, column), values in claimed.items():
         listed = ", ".join(literal(value, plan.dialect) for value in values)

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable
 
 from reasoning.synthesis.migrator.correspondence.mapping import (
+    PRESENT,
     Cell,
     Copy,
     Fixed,
@@ -70,24 +71,27 @@ class Queries:
 
     def _numbered(self, rule: Rule, table: str) -> str:
         """A table with its alias; with row numbers where the rule makes keys of them."""
+        chosen = ""
         if rule.only is not None and table == rule.anchor:
             column, value = rule.only
             here = self.plan.name(column) if self.before else self.plan.column(table, column)
-            chosen = f"{here} = {literal(value, self.plan.dialect)}"
-            return f"(SELECT * FROM {self.table(table)} WHERE {chosen}) AS {self.alias(table)}"
+            equal = f"= {literal(value, self.plan.dialect)}" if value != PRESENT else "IS NOT NULL"
+            chosen = f" WHERE {here} {equal}"
         needs = not rule.distinct and any(
             isinstance(cell, Made)
             and cell.anchor == table
             and numbering(self.mapping, rule.table, column, cell)
             for column, cell in rule.cells.items()
         )
+        if not needs and chosen:
+            return f"(SELECT * FROM {self.table(table)}{chosen}) AS {self.alias(table)}"
         if not needs:
             return f"{self.table(table)} AS {self.alias(table)}"
         source = self.mapping.source[table]
         order = ", ".join(self.column(table, column) for column in source.key or source.stored)
         return (
             f"(SELECT {self.alias(table)}.*, ROW_NUMBER() OVER (ORDER BY {order}) AS {NUMBER} FROM "
-            f"{self.table(table)} AS {self.alias(table)}) AS {self.alias(table)}"
+            f"{self.table(table)} AS {self.alias(table)}{chosen}) AS {self.alias(table)}"
         )
 
     def value(self, rule: Rule, column: str, cell: Cell) -> str:

@@ -99,6 +99,7 @@ def in_words(mapping: DataMapping) -> dict[str, str]:
         )
         if rule.distinct:
             found[name] = f"one row for each value of {rule.distinct} in {rule.anchor}"
+        found[name] += f" that has a {rule.only[0]}" if rule.only else ""
         found[name] += f"; {', '.join(made)} made for it" if made else ""
     return found
 

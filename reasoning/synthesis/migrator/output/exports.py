@@ -42,6 +42,8 @@ def _rule(mapping, name, rule):
         )
     if rule.distinct:
         raise UserError(f"{name} is a lookup table, which --mapping does not write: use --data")
+    if rule.only:
+        raise UserError(f"{name} takes some rows only, which --mapping does not write: use --data")
     variables: dict[tuple[str, str], Var] = {}
     taken: set[str] = set()
 

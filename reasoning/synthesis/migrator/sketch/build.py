@@ -222,7 +222,7 @@ def _fills(statement: Fill, view: View, reader: str) -> list[Options]:
             if isinstance(cell, Fixed):
                 continue
             if cell == Made((name, column), table) and column in target[name].numbered:
-                mine[column] = Out(_key_of_rows(name, statement), column)
+                mine[column] = Out(key_of_rows(f"{name} {statement}"), column)
                 continue
             cell = _own(cell, view, table)
             if not isinstance(cell, Copy) or cell.table != table:
@@ -264,10 +264,9 @@ def _own(cell: Cell, view: View, table: str) -> Cell:
     return cell
 
 
-def _key_of_rows(table: str, statement: Fill) -> Fresh:
+def key_of_rows(statement: str) -> Fresh:
     """A key that the new database gives to each row; the number is that of no other statement."""
-    mark = zlib.crc32(f"{table} {statement}".encode())
-    return Fresh(NUMBERS + ROWS * (mark % 900), True, True)
+    return Fresh(NUMBERS + ROWS * (zlib.crc32(statement.encode()) % 900), True, True)
 
 
 def _ignored(statement: Fill, view: View, name: str, reader: str) -> Conflict:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from reasoning.synthesis.migrator.correspondence.mapping import (
+    PRESENT,
     Copy,
     DataMapping,
     Fixed,
@@ -52,7 +53,9 @@ def _part(rule: Rule, mapping: DataMapping) -> str:
         return f"SELECT DISTINCT * FROM ({rows}) WHERE {name_of(rule.distinct)} IS NOT NULL"
     where = ""
     if rule.only is not None:
-        where = f" WHERE {name_of(rule.anchor)}.{name_of(rule.only[0])} = {literal(rule.only[1])}"
+        column, value = rule.only
+        tested = "IS NOT NULL" if value == PRESENT else f"= {literal(value)}"
+        where = f" WHERE {name_of(rule.anchor)}.{name_of(column)} {tested}"
     return f"SELECT {', '.join(cells)} FROM {joined(rule)}{where}"
 
 
