@@ -295,7 +295,7 @@ def _whole(task: _Task, found: Refactoring, checking: Tables) -> Refactoring | s
     return replace(
         found,
         checked=checked,
-        related=found.related + world.tests,
+        related=world.tests,  # those of the schema between are no claim on this program
         verified=verified,
         never=tuple(sorted(set(checked.never) - world.succeeded)),
         idle=tuple(
@@ -428,7 +428,7 @@ def _with_lookups(task: _Task) -> Refactoring | None:
         rewritten=rewritten,
         by_hand=tuple(dict.fromkeys([*plain.by_hand, *left])),
         checked=checked,
-        related=plain.related + world.tests,
+        related=world.tests,
         verified=verified,
         never=checked.never,
         idle=checked.idle,

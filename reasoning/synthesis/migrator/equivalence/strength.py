@@ -45,7 +45,9 @@ def _solved(found: Refactoring, name: str, inside: bool) -> str:
     for part in out.split("), "):
         if part.startswith(f"{name} ("):
             return f"not covered: {part.removeprefix(name)[2:].rstrip(')')}"
-    return "up to " + said.removeprefix("no difference within bound ").split(" ")[0] + " updates"
+    ordered = any(getattr(one, "order", ()) for one in found.old.named(name).statements)
+    bound = said.removeprefix("no difference within bound ").split(" ")[0]
+    return f"up to {bound} updates{', but for the order of rows' if ordered else ''}"
 
 
 def remarks(found: Refactoring) -> list[str]:

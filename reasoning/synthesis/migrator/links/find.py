@@ -116,7 +116,9 @@ def without_links(source: Tables, target: Tables, links: list[Linked]) -> str:
 
 
 def _part(part, link: Linked, exp):
-    """What an old CREATE TABLE says of the reference, with the new name of where it leads."""
+    """A part of an old CREATE TABLE that is of the reference, with the new name of where it leads;
+    None: it is of something else.
+    """
     inner = part.expressions[0] if isinstance(part, exp.Constraint) else part
     if isinstance(part, exp.ColumnDef):
         mine = part.name == link.column
