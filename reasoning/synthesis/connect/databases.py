@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
 from reasoning.synthesis.connect.places import path_of
+from reasoning.synthesis.connect.unread import Unread
 from reasoning.synthesis.errors import ConnectionLost, UserError, need
 from reasoning.synthesis.names import backticked, masked, quoted
 from reasoning.synthesis.schema import Schema
@@ -19,28 +20,34 @@ BATCH = 10_000
 """Rows fetched at a time."""
 
 
-def records(schema: Schema, url: str, kind: str) -> Iterator[tuple[str, dict[str, Any]]]:
+def records(
+    schema: Schema, url: str, kind: str, unread: Unread
+) -> Iterator[tuple[str, dict[str, Any]]]:
     """The records of all collections of a database.
 
     Args:
       schema: its collections are the tables to read, by the same names.
       url: a path or URL of the database.
       kind: "sqlite", "postgres" or "mysql".
+      unread: gets the columns that the schema does not name.
 
     Raises:
       UserError: no connection, no such table, or the driver is missing.
     """
-    return {"sqlite": _sqlite, "postgres": _postgres, "mysql": _mysql}[kind](schema, url)
+    return {"sqlite": _sqlite, "postgres": _postgres, "mysql": _mysql}[kind](schema, url, unread)
 
 
-def _sqlite(schema, url):
+def _sqlite(schema, url, unread):
     path = path_of(url)
     try:
         with closing(sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True)) as base:
             # One transaction: tables that change in between would not fit together.
             base.execute("BEGIN")
             for collection in schema.collections:
-                rows = base.execute(f"SELECT {_cells(collection)} FROM {quoted(collection.name)}")
+                table = quoted(collection.name)
+                rows = base.execute(f"SELECT {_cells(collection)} FROM {table}")
+                there = base.execute(f"SELECT * FROM {table} LIMIT 0").description
+                _list_columns(collection, there, unread)
                 while batch := rows.fetchmany(BATCH):
                     for row in batch:
                         cells = zip(collection.attrs, row, strict=True)
@@ -60,7 +67,7 @@ def _lite(value, kind):
     )
 
 
-def _postgres(schema, url):
+def _postgres(schema, url, unread):
     psycopg = need("psycopg", "servers")
     try:
         with psycopg.connect(url) as connection:
@@ -73,6 +80,8 @@ def _postgres(schema, url):
                     # PostgreSQL looks for a table pg_x among its own ones first.
                     own = "public." if collection.name.startswith("pg_") else ""
                     table = f"{own}{quoted(collection.name)}"
+                    there = connection.execute(f"SELECT * FROM {table} LIMIT 0".encode())
+                    _list_columns(collection, there.description, unread)
                     cursor.execute(f"SELECT {_cells(collection)} FROM {table}".encode())
                     names = [field.name for field in [*collection.attrs, *collection.children]]
                     yield from (
@@ -90,7 +99,7 @@ def _postgres(schema, url):
         ) from error
 
 
-def _mysql(schema, url):
+def _mysql(schema, url, unread):
     """MySQL and MariaDB; TIMESTAMP columns, which hold instants, are read in UTC."""
     pymysql = need("pymysql", "servers")
     place = urlsplit(url)
@@ -118,6 +127,9 @@ def _mysql(schema, url):
             for collection in schema.collections:
                 kinds = {field.name: field.type for field in collection.attrs}
                 cells = ", ".join(_my_cell(name, kind) for name, kind in kinds.items())
+                cursor.execute(f"SELECT * FROM {backticked(collection.name)} LIMIT 0")
+                _list_columns(collection, cursor.description, unread)
+                cursor.fetchall()
                 cursor.execute(f"SELECT {cells} FROM {backticked(collection.name)}")
                 for row in cursor:
                     yield (
@@ -142,6 +154,14 @@ def _my(value, kind):
     if kind == "bool" and value in (0, 1, b"\x00", b"\x01"):
         return value in (1, b"\x01")
     return value
+
+
+def _list_columns(collection, description, unread: Unread):
+    """List the columns of a table that are not read; SQLite and MySQL take NAME for name."""
+    names = [field.name for field in [*collection.attrs, *collection.children]]
+    known = {name.lower() for name in names}
+    others = [column[0] for column in description or () if column[0].lower() not in known]
+    unread.columns(collection.name, others, names)
 
 
 def _plain(value):

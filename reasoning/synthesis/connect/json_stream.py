@@ -49,7 +49,8 @@ def stream_instance(
         records, whatever they are called.
 
     Yields:
-      (name, record); (name, None) when a collection begins, so that empty ones are seen.
+      (name, record); (name, None) when a collection begins, so that empty ones are seen. Under a
+        name that is none of `tops` anything may stand: each element of a list is an empty record.
 
     Raises:
       UserError: the file cannot be read, is malformed, or is no object of lists of objects; with
@@ -290,10 +291,22 @@ class _Stream:
             seen.add(name)
             self.take(":")
             yield name, None
-            yield from self.records(name)
+            yield from self.records(name) if tops is None or name in tops else self.skipped(name)
             mark = self.take(",}")
         if self.peek():
             raise self.refuse("something stands behind the end of the object")
+
+    def skipped(self, name):
+        """The number of elements of a list, whatever they are; other values have none."""
+        if self.peek() != "[":
+            self.value()
+            return
+        self.take("[")
+        mark = self.take("]") if self.peek() == "]" else ","
+        while mark == ",":
+            self.value()
+            yield name, {}
+            mark = self.take(",]")
 
     def records(self, name):
         self.take("[")

@@ -13,6 +13,7 @@ from typing import Any
 
 from reasoning.synthesis.connect.cypher import ends_of
 from reasoning.synthesis.connect.sqlite_sink import rows_of
+from reasoning.synthesis.connect.unread import Unread
 from reasoning.synthesis.errors import UserError, need, writing
 from reasoning.synthesis.names import backticked, check_names
 from reasoning.synthesis.schema import Collection, Schema, is_edge
@@ -42,9 +43,14 @@ TYPES = {
 }
 
 
-def records(schema: Schema, path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+def records(schema: Schema, path: Path, unread: Unread) -> Iterator[tuple[str, dict[str, Any]]]:
     """The nodes and edges of a database, opened for reading only. `_id` is the primary key of a
     node's table.
+
+    Args:
+      schema: its collections are the tables to read, by the same names.
+      path: the database.
+      unread: gets the properties that the schema does not name.
 
     Raises:
       UserError: no such database, table or property.
@@ -59,6 +65,9 @@ def records(schema: Schema, path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
                     "database"
                 )
             names = [attr.name for attr in collection.attrs]
+            there = [row[1] for row in run(f"CALL table_info({_text(collection.name)}) RETURN *")]
+            key = [] if is_edge(collection) else [_key(run, collection.name)]
+            unread.columns(collection.name, there, [*names, *key])
             for query in _queries(run, collection):
                 for row in run(query):
                     yield collection.name, dict(zip(names, map(_plain, row), strict=True))

@@ -9,13 +9,14 @@ import re
 import tempfile
 from collections.abc import Callable, Generator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from reasoning.synthesis.connect import databases, ladybug
 from reasoning.synthesis.connect.duck_nested import nested_of
 from reasoning.synthesis.connect.json_stream import stream_instance, stream_lines
 from reasoning.synthesis.connect.places import SERVERS, kind_of, path_of
 from reasoning.synthesis.connect.rows import load_rows, rows_of
+from reasoning.synthesis.connect.unread import Unread
 from reasoning.synthesis.connect.xml_stream import stream_xml
 from reasoning.synthesis.engines.compile import SQL_TYPES
 from reasoning.synthesis.engines.duck import confine, connect, stored
@@ -24,6 +25,7 @@ from reasoning.synthesis.facts import HINTS, INT64, TIMES, Facts, Id, from_facts
 from reasoning.synthesis.infer import Instance
 from reasoning.synthesis.names import file_name, inner, masked, quoted, table_name, text
 from reasoning.synthesis.schema import NEST, Collection, Schema, layout, walk
+from reasoning.synthesis.shapes import PLACE
 
 WHOLE = {
     "tinyint",
@@ -75,7 +77,7 @@ def load(
     folder: Path,
     name: Callable[[str], str] = table_name,
     check: bool = True,
-):
+) -> Unread:
     """Bring all relations of a schema into tables of DuckDB. The source is opened for reading only.
 
     Args:
@@ -86,35 +88,49 @@ def load(
       name: the name of a relation's table.
       check: refuse repeated keys, NULLs where none may be, and dangling edges.
 
+    Returns:
+      The fields, columns and collections that the schema does not name.
+
     Raises:
       UserError: it cannot be read, or does not fit the schema.
     """
-    kind = kind_of(url)
+    kind, unread = kind_of(url), Unread()
     if kind not in SERVERS and not path_of(url).exists():
         raise UserError(f"{masked(url)} is not there: give the path or URL of the data")
     duckdb = need("duckdb")
     try:
         if kind == "duckdb":
-            _load_duckdb(base, schema, path_of(url), name)
+            _load_duckdb(base, schema, path_of(url), name, unread)
         elif kind == "folder":
-            _load_folder(base, schema, path_of(url), folder, name)
+            _load_folder(base, schema, url, folder, name, unread)
         else:
             # Closed at once when a record is refused: connections do not wait for the collector.
-            with contextlib.closing(records(schema, url)) as found:
-                load_rows(base, schema, rows_of(schema, found, masked(url)), folder, name)
+            with contextlib.closing(records(schema, url, unread)) as found:
+                rows = rows_of(schema, found, masked(url), unread)
+                load_rows(base, schema, rows, folder, name)
     except duckdb.Error as error:
         raise refusal_of(error, masked(url)) from error
     if check:
         check_loaded(base, schema, masked(url), name)
+    return unread
 
 
-def read_whole(schema: Schema, url: str) -> Instance:
-    """A small source of any kind as an instance. Raises UserError if it cannot be read, or does not
-    fit the schema.
+def read_whole(schema: Schema, url: str, unread: list[str] | None = None) -> Instance:
+    """A small source of any kind as an instance.
+
+    Args:
+      schema: its schema.
+      url: a path or URL.
+      unread: gets a sentence for everything that the schema does not name.
+
+    Raises:
+      UserError: it cannot be read, or does not fit the schema.
     """
     with tempfile.TemporaryDirectory() as folder, connect() as base:
         confine(base, [Path(folder)], url)
-        load(base, schema, url, Path(folder))
+        left = load(base, schema, url, Path(folder))
+        if unread is not None:
+            unread.extend(left.sentences())
         return from_facts(schema, facts_of(base, schema, table_name))
 
 
@@ -153,43 +169,57 @@ def refusal_of(error: Exception, what: str) -> UserError:
     return UserError(f"{what}: {first}: check the data against the schema")
 
 
-def records(schema: Schema, url: str) -> Generator[tuple[str, dict[str, Any] | None], None, None]:
-    """The records of a source one by one. Raises UserError if it cannot be read."""
+def records(
+    schema: Schema, url: str, unread: Unread | None = None
+) -> Generator[tuple[str, dict[str, Any] | None], None, None]:
+    """The records of a source one by one.
+
+    Args:
+      schema: its schema.
+      url: a path or URL.
+      unread: gets the columns and elements that the schema does not name; fields of JSON are in
+        the records, for `rows_of` to list.
+
+    Raises:
+      UserError: it cannot be read.
+    """
+    unread = Unread() if unread is None else unread
     kind = kind_of(url)
     if kind in ("json", "lines"):
         tops = [collection.name for collection in schema.collections]
         only = tops[0] if len(tops) == 1 else None
         return stream_instance(path_of(url), only, frozenset(tops))
     if kind == "xml":
-        return stream_xml(path_of(url), schema)
+        return stream_xml(path_of(url), schema, unread)
     if kind == "folder":
         return _folder_records(schema, path_of(url))
     if kind == "ladybug":
-        return ladybug.records(schema, path_of(url))
+        return ladybug.records(schema, path_of(url), unread)
     if kind == "cypher":
         raise UserError(
             f"{masked(url)}: Cypher can be written and not read: give node and edge files as a "
             "folder of CSV"
         )
-    return databases.records(schema, url, kind)
+    return databases.records(schema, url, kind, unread)
 
 
-def _load_duckdb(base, schema, path, name):
+def _load_duckdb(base, schema, path, name, unread):
     """The file stays attached, under its path, as long as the connection: within a transaction it
     cannot be detached.
     """
     base.execute(f"ATTACH IF NOT EXISTS {text(str(path))} AS {quoted(str(path))} (READ_ONLY)")
     for collection in schema.collections:
         relation = f"{quoted(str(path))}.{quoted(collection.name)}"
-        _check_types(base.sql(f"FROM {relation}"), collection, f"{path}: {collection.name}")
+        found = base.sql(f"FROM {relation}")
+        _check_types(found, collection, f"{path}: {collection.name}", unread)
         _from_query(base, collection, relation, name)
 
 
-def _load_folder(base, schema, path, folder, name):
+def _load_folder(base, schema, url, folder, name, unread):
     """One file for each top-level collection; nested ones lie inside JSON lines or
     Parquet lists.
     """
-    duckdb = need("duckdb")
+    duckdb, path = need("duckdb"), path_of(url)
     for collection in schema.collections:
         file = next(
             (
@@ -207,22 +237,22 @@ def _load_folder(base, schema, path, folder, name):
         try:
             if file.suffix in (".jsonl", ".json"):
                 part = Schema("document", (collection,))
-                load_rows(
-                    base, part, rows_of(part, _lines(collection, file), str(file)), folder, name
-                )
+                rows = rows_of(part, _lines(collection, file), str(file), unread)
+                load_rows(base, part, rows, folder, name)
             elif file.suffix == ".csv":
-                separator = _check_header(file, collection)
-                _from_query(base, collection, _csv_query(file, collection, separator), name)
+                form = _check_header(file, collection)
+                _from_query(base, collection, _csv_query(file, collection, form), name)
+                _list_csv(base, file, collection, form, unread)
             else:
-                _load_parquet(base, collection, file, name)
+                _load_parquet(base, collection, file, name, unread)
         except duckdb.Error as error:
-            found = _bad_cell(file, collection, separator) if file.suffix == ".csv" else None
+            found = _bad_cell(file, collection, form) if file.suffix == ".csv" else None
             raise found or refusal_of(error, str(file)) from error
 
 
-def _load_parquet(base, collection: Collection, file: Path, name):
+def _load_parquet(base, collection: Collection, file: Path, name, unread: Unread):
     relation = f"read_parquet({text(str(file))})"
-    _check_types(base.sql(f"FROM {relation}"), collection, str(file))
+    _check_types(base.sql(f"FROM {relation}"), collection, str(file), unread)
     found = _types(base, relation)
     if collection.children or any(found[a.name].id == "timestamp_ns" for a in collection.attrs):
         _from_query(base, collection, relation, name)
@@ -230,10 +260,21 @@ def _load_parquet(base, collection: Collection, file: Path, name):
         _view(base, collection, file, name(collection.name))
 
 
-def _check_types(relation, collection: Collection, where: str):
-    """Refuse a table whose columns hold what the schema's types do not."""
+def _check_types(relation, collection: Collection, where: str, unread: Unread):
+    """Refuse a table whose columns hold what the schema's types do not; list the others."""
     found = dict(zip(relation.columns, relation.types, strict=True))
     _check_fields(found, collection, where)
+    _list_fields(found, collection, collection.name, unread)
+
+
+def _list_fields(found: dict, collection: Collection, path: str, unread: Unread):
+    """List columns and fields of structs that the schema does not name."""
+    fields = [*collection.attrs, *collection.children]
+    unread.columns(path, found, [field.name for field in fields] + [PLACE])
+    for child in collection.children:
+        nested = nested_of(found[child.name])
+        if nested:
+            _list_fields(nested.fields, child, f"{path}{NEST}{child.name}", unread)
 
 
 def _check_fields(found: dict, collection: Collection, where: str):
@@ -271,33 +312,57 @@ def _view(base, collection: Collection, file: Path, table: str):
     )
 
 
-def _csv_query(file: Path, collection: Collection, separator: str) -> str:
+class _Csv(NamedTuple):
+    """The form of a CSV file."""
+
+    separator: str
+    """One of `SEPARATORS`."""
+    header: list[str]
+    """The names of the columns, in their order."""
+
+    def read(self, file: Path) -> str:
+        """A table function that reads the columns c0, c1, ... as text."""
+        fields = ", ".join(f"c{n}: 'TEXT'" for n in range(len(self.header)))
+        form = (
+            f"header = true, auto_detect = false, delim = {text(self.separator)}, quote = '\"', "
+            "escape = '\"', strict_mode = true"
+        )
+        return (
+            f"read_csv({text(str(file))}, {form}, nullstr = '', allow_quoted_nulls = false, "
+            f"columns = {{{fields}}})"
+        )
+
+
+def _csv_query(file: Path, collection: Collection, form: _Csv) -> str:
     """A SELECT in parentheses that reads CSV, with nothing guessed. Numbers and times are read as
     text first: DuckDB would round 1.5 to 2, cut decimals and move times to another zone.
     """
-    fields = ", ".join(
-        f"{quoted(a.name)}: '{'TEXT' if a.type in PATTERNS else SQL_TYPES[a.type]}'"
-        for a in collection.attrs
-    )
-    form = (
-        f"header = true, auto_detect = false, delim = {text(separator)}, quote = '\"', "
-        "escape = '\"', strict_mode = true"
-    )
-    read = (
-        f"read_csv({text(str(file))}, {form}, nullstr = '', allow_quoted_nulls = false, "
-        f"columns = {{{fields}}})"
-    )
-    return f"(SELECT {', '.join(map(_csv_cell, collection.attrs))} FROM {read})"
+    cells = [_csv_cell(attr, f"c{form.header.index(attr.name)}") for attr in collection.attrs]
+    return f"(SELECT {', '.join(cells)} FROM {form.read(file)})"
 
 
-def _csv_cell(attr) -> str:
-    cell = quoted(attr.name)
+def _list_csv(base, file: Path, collection: Collection, form: _Csv, unread: Unread):
+    """List columns of CSV that the schema does not name and that hold something."""
+    known = {attr.name for attr in collection.attrs}
+    others = [(n, name) for n, name in enumerate(form.header) if name not in known]
+    if not others:
+        return
+    cells = ", ".join(f"count(c{n}), min(n) FILTER (c{n} IS NOT NULL)" for n, _ in others)
+    numbered = f"SELECT *, row_number() OVER () AS n FROM {form.read(file)}"
+    found = base.execute(f"SELECT {cells} FROM ({numbered})").fetchone()
+    for (_, name), count, first in zip(others, found[::2], found[1::2], strict=True):
+        if count:
+            unread.found[collection.name, name or "(no name)"] = [count, first]
+
+
+def _csv_cell(attr, cell: str) -> str:
     if attr.type not in PATTERNS:
-        return cell
+        return f"{cell} AS {quoted(attr.name)}"
     wrong = f"error({text(attr.name + ' is ')} || {cell} || ', which is no {attr.type}')"
     return (
         f"CASE WHEN regexp_full_match({cell}, {text(PATTERNS[attr.type])}){_exact(attr, cell)} OR "
-        f"{cell} IS NULL THEN {cell}::{SQL_TYPES[attr.type]} ELSE {wrong} END AS {cell}"
+        f"{cell} IS NULL THEN {cell}::{SQL_TYPES[attr.type]} ELSE {wrong} END "
+        f"AS {quoted(attr.name)}"
     )
 
 
@@ -311,11 +376,13 @@ def _exact(attr, cell: str) -> str:
     return f" AND isfinite({value}) AND ({few} OR ({value} IS NOT NULL AND {whole}))"
 
 
-def _bad_cell(file: Path, collection: Collection, separator: str) -> UserError | None:
+def _bad_cell(file: Path, collection: Collection, form: _Csv) -> UserError | None:
     """Find the first cell that is no number or time of its type: DuckDB does not name it."""
-    places = [(n, attr) for n, attr in enumerate(collection.attrs) if attr.type in PATTERNS]
+    places = [
+        (form.header.index(attr.name), attr) for attr in collection.attrs if attr.type in PATTERNS
+    ]
     with file.open(encoding="utf-8-sig", newline="", errors="replace") as lines:
-        rows = csv.reader(lines, delimiter=separator)
+        rows = csv.reader(lines, delimiter=form.separator)
         next(rows)
         for row in rows:
             for n, attr in places:
@@ -345,22 +412,26 @@ SEPARATORS = (",", ";", "\t")
 """Separators of CSV, the usual one first; spreadsheets write the others in many countries."""
 
 
-def _check_header(file: Path, collection: Collection) -> str:
-    """The separator with which the header names the columns of the schema. Raises UserError."""
+def _check_header(file: Path, collection: Collection) -> _Csv:
+    """The separator with which the header names the columns of the schema, each once, and the
+    header. Raises UserError.
+    """
     wanted, seen = [attr.name for attr in collection.attrs], []
     try:
         for separator in SEPARATORS:
             with file.open(encoding="utf-8-sig", newline="") as lines:
                 seen.append(next(csv.reader(lines, delimiter=separator), []))
-            if seen[-1] == wanted:
-                return separator
+            if all(seen[-1].count(name) == 1 for name in wanted):
+                return _Csv(separator, seen[-1])
     except UnicodeDecodeError as error:
         raise UserError(
             f"{file}: byte {error.start} is no UTF-8: save the file as UTF-8"
         ) from error
+    header = max(seen, key=len)
+    wrong = next(name for name in wanted if header.count(name) != 1)
     raise UserError(
-        f"{file}, line 1: the header is {', '.join(max(seen, key=len))!r} and the schema says "
-        f"{', '.join(wanted)!r}: they must agree"
+        f"{file}, line 1: the header is {', '.join(header)!r} and the schema says "
+        f"{', '.join(wanted)!r}: {wrong!r} must be there once"
     )
 
 

@@ -23,6 +23,8 @@ from reasoning.synthesis.dynamite.completion.search import (
     extending,
 )
 from reasoning.synthesis.dynamite.completion.tidy import tidied
+from reasoning.synthesis.dynamite.completion.whole_keys import with_whole_keys
+from reasoning.synthesis.dynamite.doubts import doubts
 from reasoning.synthesis.dynamite.extensions import (
     Solvers,
     as_parent,
@@ -121,6 +123,7 @@ def synthesize_mapping(
         found[path] = outcome
         notes += _empty_columns(task, outcome.sketch) + _open_rows(task, outcome)
         notes += outcome.notes + _only_some(task, outcome) + _other_tests(task, outcome)
+        notes += [note for rule in outcome.rules for note in doubts(rule, source, target, sources)]
     program = check_program(Program(_rules(found)), source, target)
     _confirm(program, source, target, sources, wanted)
     return Mapping(
@@ -211,7 +214,7 @@ def _searched(task: Goal, parent: Found | None, work: Work, made_of: tuple[Reach
         if not candidates:
             break
         listed = candidates if isinstance(candidates, tuple) else (candidates,)
-        listed = tuple(tidied(sketch, one, task.extended, task.values.columns) for one in listed)
+        listed = tuple(_finished(task, sketch, one) for one in listed)
         made = identified(
             task, tuple(to_rule(sketch, one, task.target, task.source) for one in listed)
         )
@@ -230,6 +233,12 @@ def _searched(task: Goal, parent: Found | None, work: Work, made_of: tuple[Reach
     if tries:
         return Unsat(task.path, _wrong_number(task), as_dict(work.statistics))
     return Unsat(task.path, _conflict(task, blamed), as_dict(work.statistics))
+
+
+def _finished(task: Goal, sketch: Sketch, candidate: Candidate) -> Candidate:
+    """A right candidate with the likeliest of the columns and joins that are left open."""
+    candidate = tidied(sketch, candidate, task.extended, task.values.columns)
+    return with_whole_keys(sketch, candidate, task.extended, task.source)
 
 
 def _open_rows(task: Goal, found: Found) -> list[str]:

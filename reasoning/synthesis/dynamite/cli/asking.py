@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from reasoning.synthesis.connect.json_stream import read_instance
-from reasoning.synthesis.connect.places import kind_of
 from reasoning.synthesis.connect.sources import read_whole
 from reasoning.synthesis.dynamite.mapping import Mapping, load_mapping, save_mapping
 from reasoning.synthesis.dynamite.questions.ambiguity import Question, Sought, next_question
@@ -44,11 +43,11 @@ def read_sample(path: str | None, mapping: Path) -> Instance | None:
     """A source instance of any kind, whole; None if there is no path."""
     if path is None:
         return None
-    return (
-        read_instance(path)
-        if kind_of(path) == "json"
-        else read_whole(load_mapping(mapping).source, path)
-    )
+    unread: list[str] = []
+    sample = read_whole(load_mapping(mapping).source, path, unread)
+    for sentence in unread:
+        print(f"note: not read: {sentence}", file=sys.stderr)
+    return sample
 
 
 def ask(command: Ask) -> int:

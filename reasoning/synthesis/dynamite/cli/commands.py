@@ -114,6 +114,10 @@ class Run:
     """Incremental: a JSON file with such values, read if it is there and written after the run;
     --since COLLECTION.ATTRIBUTE names what to keep in it.
     """
+    unread: Literal["list", "refuse"] = "list"
+    """Fields and columns of the source that its schema does not name are listed with their number;
+    refuse: nothing is written where there are any.
+    """
 
 
 @dataclass(frozen=True)
@@ -264,6 +268,7 @@ def run(command: Run) -> int:
         dry_run=command.dry_run,
         since=command.since,
         marks=command.marks,
+        unread=command.unread,
     )
     report = migrate(plan, lambda line: print(line, file=sys.stderr))
     status = _shown_report(report)

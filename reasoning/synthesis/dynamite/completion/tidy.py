@@ -4,6 +4,7 @@ random.
 """
 
 from dataclasses import replace
+from typing import Any
 
 from reasoning.synthesis.dynamite.completion.candidate import Candidate, body_of
 from reasoning.synthesis.dynamite.sketch.correspondence import likeness
@@ -73,6 +74,23 @@ def _options(sketch: Sketch, candidate: Candidate, sources) -> dict[int, list[in
     values in all derivations.
     """
     fixed = {p for p, _ in candidate.constants}
+    seen = values_used(sketch, candidate, sources)
+    found = {}
+    for t, ((path, _), p) in enumerate(zip(sketch.head, candidate.head, strict=True)):
+        if path == sketch.path and p is not None:
+            copy = sketch.positions[p][0]
+            found[t] = [
+                q
+                for q in sketch.of_copy(copy)
+                if q in sketch.sources[t] and q not in fixed and seen[q] == seen[p]
+            ]
+    return found
+
+
+def values_used(
+    sketch: Sketch, candidate: Candidate, sources: tuple[Facts, ...]
+) -> dict[int, list[Any]]:
+    """The values at every position in the derivations of a candidate, one after the other."""
     order = sorted(candidate.copies)
     body, _ = body_of(sketch, candidate)
     seen: dict[int, list] = {p: [] for copy in order for p in sketch.of_copy(copy)}
@@ -84,13 +102,4 @@ def _options(sketch: Sketch, candidate: Candidate, sources) -> dict[int, list[in
                 fact = facts[sketch.copies[copy]][row]
                 for p, value in zip(sketch.of_copy(copy), fact, strict=True):
                     seen[p].append(value)
-    found = {}
-    for t, ((path, _), p) in enumerate(zip(sketch.head, candidate.head, strict=True)):
-        if path == sketch.path and p is not None:
-            copy = sketch.positions[p][0]
-            found[t] = [
-                q
-                for q in sketch.of_copy(copy)
-                if q in sketch.sources[t] and q not in fixed and seen[q] == seen[p]
-            ]
-    return found
+    return seen

@@ -17,12 +17,14 @@ from reasoning.synthesis.connect.places import SERVERS, kind_of, path_of
 from reasoning.synthesis.connect.postgres_sink import PostgresSink
 from reasoning.synthesis.connect.sinks import Sink, check_target, open_sink
 from reasoning.synthesis.connect.sqlite_sink import cells
+from reasoning.synthesis.connect.unread import Unread
 from reasoning.synthesis.dynamite.mapping import Mapping
 from reasoning.synthesis.dynamite.migration.flat_rows import load_flat
 from reasoning.synthesis.dynamite.migration.nesting import FINAL, FLAT, nest
 from reasoning.synthesis.dynamite.migration.report import (
     SAMPLES,
     Report,
+    note_unread,
     repeated_keys,
     report_of,
     takes_all,
@@ -86,6 +88,10 @@ class Plan:
     """COLLECTION.ATTRIBUTE=VALUE of the source: carry over only what records above it add."""
     marks: Path | None = None
     """A file of such values: read if it is there, written after the run."""
+    unread: Literal["list", "refuse"] = "list"
+    """Fields and columns of the source that its schema does not name are listed; "refuse": they end
+    the run before anything is written.
+    """
 
     @property
     def incremental(self) -> bool:
@@ -152,6 +158,7 @@ def _migrate(plan: Plan, progress: Callable[[str], None]) -> Report:
             seconds = time.monotonic() - started, time.process_time() - worked
             report = report_of(plan.mapping, base, SOURCE, FLAT, plan.childless == "flag")
             report.lost.extend(lost)
+            note_unread(report, plan.mapping, Unread.stored(base))
             report.new.update(new)
             sink.finish(base)
             if plan.marks:
@@ -180,6 +187,7 @@ def _dry_run(plan: Plan) -> Report:
             _load(plan, base, steps, work)
             _transform(plan, base, steps, work)
             report = report_of(plan.mapping, base, SOURCE, FLAT, plan.childless == "flag")
+            note_unread(report, plan.mapping, Unread.stored(base))
             report.new.update(_only_new(plan, base, steps, work))
             for top in plan.mapping.target.collections:
                 names = [field.name for field in [*top.attrs, *top.children]]
@@ -194,10 +202,16 @@ def _dry_run(plan: Plan) -> Report:
 
 
 def _load(plan: Plan, base, steps: "_Steps", work: Path):
-    steps.once(
-        "load",
-        lambda: sources.load(base, plan.mapping.source, plan.source, work / "load", _source_table),
-    )
+    def load():
+        unread = sources.load(base, plan.mapping.source, plan.source, work / "load", _source_table)
+        if unread.found and plan.unread == "refuse":
+            raise UserError(
+                f"{masked(plan.source)}: not read: {unread.sentences()[0]}: add it to the schema, "
+                "or leave --unread refuse out"
+            )
+        unread.store(base)
+
+    steps.once("load", load)
 
 
 def _made(plan: Plan, top: Collection) -> str:

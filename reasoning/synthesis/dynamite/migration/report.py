@@ -4,10 +4,13 @@ without being said.
 
 import dataclasses
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from reasoning.synthesis.connect.unread import Unread
 from reasoning.synthesis.datalog import Call, Const, Rule, variables
+from reasoning.synthesis.dynamite.doubts import cut_at_places
 from reasoning.synthesis.dynamite.lineage import sources_behind, unmapped
 from reasoning.synthesis.dynamite.mapping import Mapping
 from reasoning.synthesis.engines.compile import (
@@ -23,7 +26,7 @@ from reasoning.synthesis.engines.identity import derivations_of, flat_terms
 from reasoning.synthesis.engines.nest import tied_levels
 from reasoning.synthesis.facts import plain
 from reasoning.synthesis.names import inner, quoted, table_name
-from reasoning.synthesis.schema import NEST, columns, flat_columns, parent_of, walk
+from reasoning.synthesis.schema import NEST, columns, find, flat_columns, parent_of, walk
 
 SAMPLES = 3
 """Rows shown of everything that is found."""
@@ -49,6 +52,8 @@ class Report:
     """Nested collections that are empty in some parents, if they were to be flagged: number and
     samples.
     """
+    unread: list[str] = field(default_factory=list)
+    """Sentences on fields of the source that its schema does not name, with counts."""
     problems: list[str] = field(default_factory=list)
     """Sentences about what is wrong: repeated keys, NULLs, references to nothing, records missing
     or too many.
@@ -95,6 +100,7 @@ class Report:
                 f"not used: {found['count']:,} records of {path}, for example {found['samples'][0]}"
             )
         lines += [f"not mapped: {column}" for column in self.unmapped]
+        lines += [f"not read: {sentence}" for sentence in self.unread]
         for path, found in self.childless.items():
             lines.append(
                 f"without {path}: {found['count']:,} parents, for example {found['samples'][0]}"
@@ -160,8 +166,36 @@ def report_of(
             *repeated_keys(mapping, base, flat),
             *_nulls(mapping, base, flat),
             *_references(mapping, base, flat),
+            *_cut_elsewhere(mapping, base, source),
         ],
     )
+
+
+def note_unread(report: Report, mapping: Mapping, unread: Unread):
+    """List in the report what the schema does not name, and as problems the fields that the mapping
+    needs and that no record has, though it has others: they may be the same under another name.
+
+    Args:
+      report: the report to add to.
+      mapping: the mapping that was run.
+      unread: as `sources.load` returned it.
+    """
+    report.unread.extend(unread.sentences())
+    idle = set(report.unmapped)
+    for path, name in sorted(unread.missing):
+        below = find(mapping.source, path)
+        below = next((c for c in below.children if c.name == name), None if name else below)
+        place = path if not name else f"{path}{NEST}{name}"
+        names = [f"{place}.{a.name}" for a in below.attrs] if below else [f"{path}.{name}"]
+        if not idle.issuperset(names):
+            others = unread.others(path) if name else unread.collections
+            said = (
+                f"{path}.{name} is in no record of the source" if name else f"{path} is not there"
+            )
+            report.problems.append(
+                f"{said}, and {others[0]!r} is, which is not read: is it the same under another "
+                "name?"
+            )
 
 
 def _dropped(mapping, base, source):
@@ -407,6 +441,23 @@ def _outside_tables(mapping: Mapping, base, source: str) -> list[str]:
                         f"became NULL, for example {plain(example)!r}"
                     )
     return lost
+
+
+def _cut_elsewhere(mapping: Mapping, base, source: str) -> Iterator[str]:
+    """Sentences on texts that are cut at places which the example shows for another length only."""
+    output, examples = Output(lambda path: source + table_name(path)), mapping.source_facts()
+    for rule in mapping.program.rules:
+        for name, cut, length in cut_at_places(rule, mapping.target, examples):
+            values = values_of(rule, cut, mapping.source, output)
+            number, example = base.execute(
+                f"SELECT count(*), min(v) FROM ({values}) WHERE length(v) <> {length}"
+            ).fetchone()
+            if number:
+                yield (
+                    f"{rule.heads[-1].relation}.{name} is cut at places for texts of {length} "
+                    f"letters, and {number:,} have another length, for example {example!r}: show "
+                    "one in the example"
+                )
 
 
 def _orphans(mapping: Mapping, base, flat: str, keys) -> list[str]:

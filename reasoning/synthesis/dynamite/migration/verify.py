@@ -7,7 +7,7 @@ from pathlib import Path
 from reasoning.synthesis.connect import sources
 from reasoning.synthesis.dynamite.mapping import Mapping, Options
 from reasoning.synthesis.dynamite.migration.flat_rows import flatten_tables
-from reasoning.synthesis.dynamite.migration.report import SAMPLES, Report, report_of
+from reasoning.synthesis.dynamite.migration.report import SAMPLES, Report, note_unread, report_of
 from reasoning.synthesis.dynamite.synthesize import synthesize_mapping
 from reasoning.synthesis.engines.compile import (
     Output,
@@ -50,14 +50,14 @@ def verify(
     ):
         confine(base, [Path(folder)], source, target)
         try:
-            sources.load(
+            left = sources.load(
                 base,
                 mapping.source,
                 source,
                 Path(folder) / "load",
                 lambda path: SOURCE + table_name(path),
             )
-            sources.load(
+            more = sources.load(
                 base,
                 mapping.target,
                 target,
@@ -76,6 +76,12 @@ def verify(
             for path, query in queries.items():
                 base.execute(f"CREATE TABLE {quoted(EXPECTED + table_name(path))} AS {query}")
             report = report_of(mapping, base, SOURCE, FOUND, keys=there)
+            note_unread(report, mapping, left)
+            report.unread.extend(f"{one}, in the target" for one in more.columns_only().sentences())
+            report.problems.extend(
+                f"the target holds {one}, which the mapping does not make"
+                for one in more.counted().sentences()
+            )
             problems = [
                 problem
                 for path, _ in walk(mapping.target)

@@ -21,8 +21,8 @@ MOST_MARKS, MOST_PARTS, MOST_START = 12, 5, 20
 MOST_BETWEEN, MOST_AROUND = 3, 20
 """Letters between the columns of a concatenation; before and after them."""
 RANKS = {"concat": 0, "lower": 0, "upper": 0, "trim": 0, "before": 0, "after": 0}
-"""Prices by function; any other costs 2 or 4."""
-LAST = {"before_last": 2, "after_last": 2}
+"""Prices by function; any other costs 2, 3 or 4: a separator says more than a place."""
+LAST = {"before_last": 2, "after_last": 2, "part": 3}
 
 
 @dataclass(frozen=True)
