@@ -51,6 +51,10 @@ def matches(
     joining = {var for var, count in used.items() if count > 1 or var.firm}
     order = _plan(firm, facts) + list(range(len(firm), len(body)))
     indexes = _indexes(body, order, facts, {} if tables is None else tables)
+    parts = [
+        [(p, term) for p, term in enumerate(atom.terms) if not isinstance(term, Wild)]
+        for atom in body
+    ]
     binding: Binding = {}
     rows = [0] * len(body)
 
@@ -73,7 +77,7 @@ def matches(
         key = tuple(_value(terms[p], binding) for p in positions)
         matched = False
         for row, fact in index.get(key, ()):
-            fresh = _bind(terms, fact, binding, joining)
+            fresh = _bind(parts[atom_number], fact, binding, joining)
             if fresh is None:
                 continue
             rows[atom_number], matched = row, True
@@ -89,18 +93,20 @@ def matches(
 def _plan(body, facts) -> list[int]:
     """Atoms in the order of joining: those with bound arguments first, then small relations."""
     order: list[int] = []
-    bound: set[Term] = set()
+    bound: set[Var] = set()
+    left = list(range(len(body)))
+    fixed = [sum(isinstance(term, Const) for term in atom.terms) for atom in body]
+    named = [[term for term in atom.terms if isinstance(term, Var)] for atom in body]
+    sizes = [len(facts.get(atom.relation, ())) for atom in body]
 
     def cost(n):
-        return (
-            -sum(isinstance(t, Const) or t in bound for t in body[n].terms),
-            len(facts.get(body[n].relation, ())),
-        )
+        return -fixed[n] - sum(var in bound for var in named[n]), sizes[n]
 
-    while len(order) < len(body):
-        best = min((n for n in range(len(body)) if n not in order), key=cost)
+    while left:
+        best = min(left, key=cost)
+        left.remove(best)
         order.append(best)
-        bound |= {term for term in body[best].terms if isinstance(term, Var)}
+        bound.update(named[best])
     return order
 
 
@@ -137,14 +143,13 @@ value_of = _value
 """The value of a term of a head under a binding."""
 
 
-def _bind(terms, fact, binding, joining):
+def _bind(parts, fact, binding, joining):
     """Bind the variables to a fact; the new ones, or None (and nothing bound) if it does
     not fit.
     """
     fresh: list[Var] = []
-    for term, value in zip(terms, fact, strict=True):
-        if isinstance(term, Wild):
-            continue
+    for position, term in parts:
+        value = fact[position]
         fits = value is not None
         if isinstance(term, Const):
             fits = fits and value == term.value
