@@ -518,8 +518,6 @@ def _numbers_on(plan: Plan) -> Iterator[str]:
     kept = {heir: name for name, heir in plan.in_place.items() if _changed(plan, name)}
     for table in (*made, *kept):
         for column in numbered(plan.new[table]):
-            if table in kept and _same_sequence(plan, kept[table], column):
-                continue
             sequence = f"pg_get_serial_sequence({literal(plan.target(table))}, {literal(column)})"
             known = [f"(SELECT MAX({plan.name(column)}) FROM {plan.target(table)})", "0"]
             before = plan.old.get(table)
@@ -534,19 +532,13 @@ def _numbers_on(plan: Plan) -> Iterator[str]:
                     names = literal(plan.source(cell.table)), literal(cell.column)
                     old = f"pg_get_serial_sequence({', '.join(names)})"
                     known.append(f"pg_sequence_last_value(CAST({old} AS regclass))")
-            if table in kept:
-                known.append(f"pg_sequence_last_value(CAST({sequence} AS regclass))")
+            least = "0"
+            if table in kept:  # its sequence stays, and is set only where it is behind
+                least = f"COALESCE(pg_sequence_last_value(CAST({sequence} AS regclass)), 0)"
             yield (
                 f"SELECT setval({sequence}, top) FROM (SELECT GREATEST({', '.join(known)}) AS top) "
-                "AS numbers WHERE top > 0"
+                f"AS numbers WHERE top > {least}"
             )
-
-
-def _same_sequence(plan: Plan, name: str, column: str) -> bool:
-    """Test if a table altered in place gets no rows, and its column keeps its sequence."""
-    before = [old for old, new in plan.columns[name].items() if new == column]
-    added = bool(plan.mapping.rules[plan.in_place[name]].also)
-    return not added and bool(set(before) & set(numbered(plan.old[name])))
 
 
 def _changed(plan: Plan, name: str) -> bool:
