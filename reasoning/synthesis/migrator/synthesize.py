@@ -651,7 +651,7 @@ def _completion(task: _Task, attempt: _Attempt, search: _Search, given):
         world.tests,
         verified,
         task.effort,
-        dict(search.differs),
+        dict(sorted(search.differs.items())),
         tuple(sorted(set(checked.never) - world.succeeded)),
         tuple(sorted((set(checked.idle) | world.succeeded) - world.effective - _busy(checked))),
         attempt.notes,
