@@ -6,11 +6,12 @@ SQLite's shell, one input: a line that ends in a semicolon would let the shell c
 error, so that semicolons begin lines.
 """
 
-from collections.abc import Iterator
+import itertools
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from reasoning.synthesis.errors import need
-from reasoning.synthesis.migrator.correspondence.mapping import Copy, DataMapping, Fixed
+from reasoning.synthesis.migrator.correspondence.mapping import Copy, DataMapping, Fixed, Made
 from reasoning.synthesis.migrator.output.data_checks import STOP, checks_of, failing, stop_sql
 from reasoning.synthesis.migrator.output.data_queries import Queries
 from reasoning.synthesis.migrator.output.live_objects import name_in, old_name, only_there
@@ -21,12 +22,14 @@ from reasoning.synthesis.migrator.output.migration_plan import (
     changed_constraints,
     kept_columns,
     needed_keys,
+    numbering,
     plan_of,
 )
 from reasoning.synthesis.migrator.output.table_shapes import definition
 from reasoning.synthesis.migrator.sql.ddl_statements import Written, creates_table, statements_of
 from reasoning.synthesis.migrator.sql.ddl_text import numbered
 from reasoning.synthesis.migrator.sql.null_keys import with_not_null
+from reasoning.synthesis.migrator.sql.tables import Place
 from reasoning.synthesis.migrator.sql.unparse import literal
 
 BEFORE = {"sqlite": ("PRAGMA foreign_keys = OFF",), "mysql": ("SET FOREIGN_KEY_CHECKS = 0",)}
@@ -409,8 +412,6 @@ def _dropped(plan: Plan) -> Iterator[str]:
     yield from _numbers_of_all(plan)
     for name in plan.dropped:
         if plan.dialect == "sqlite" and name in plan.created:
-            new, old = literal(NEW + name), literal(name)
-            yield from _sequence_kept(plan, name, new, old)
             yield f"DROP TABLE {plan.name(name)}"
             yield "PRAGMA legacy_alter_table = ON"
             yield f"ALTER TABLE {plan.name(NEW + name)} RENAME TO {plan.name(name)}"
@@ -422,35 +423,47 @@ def _dropped(plan: Plan) -> Iterator[str]:
         yield from (t for t in plan.new[name].alters if "FOREIGN KEY" in t.upper())
 
 
-def _sequence_kept(plan: Plan, name: str, new: str, old: str) -> Iterator[str]:
-    """AUTOINCREMENT continues behind every key that was ever given."""
-    if not all("AUTOINCREMENT" in one[name].text.upper() for one in (plan.old, plan.new)):
-        return
-    if name in plan.mapping.rules and plan.mapping.rules[name].also:
-        return
-    yield f"DELETE FROM sqlite_sequence WHERE name = {new}"
-    yield (
-        f"INSERT INTO sqlite_sequence (name, seq) SELECT {new}, seq FROM sqlite_sequence "
-        f"WHERE name = {old}"
-    )
-
-
 def _numbers_of_all(plan: Plan) -> Iterator[str]:
-    """AUTOINCREMENT of a table that takes the rows of several continues behind all their keys."""
+    """AUTOINCREMENT of a new table continues behind every key that the tables that its rows come
+    from ever gave.
+    """
     for name in plan.created if plan.dialect == "sqlite" else ():
         rule = plan.mapping.rules.get(name)
-        if rule is None or not rule.also or "AUTOINCREMENT" not in plan.new[name].text.upper():
+        if rule is None or "AUTOINCREMENT" not in plan.new[name].text.upper():
+            continue
+        giving = [
+            literal(plan.in_place.get(table, table))
+            for table, _ in _numbered_before(plan, name, plan.mapping.target[name].key)
+            if "AUTOINCREMENT" in plan.old[table].text.upper()
+        ]
+        if not giving:
             continue
         here = literal(NEW + name if name in plan.rebuilt else name)
-        old = ", ".join(literal(part.anchor) for part in rule.parts)
+        old = ", ".join([here, *giving])
         yield (
             f"INSERT INTO sqlite_sequence (name, seq) SELECT {here}, MAX(seq) FROM sqlite_sequence "
-            f"WHERE name IN ({here}, {old}) HAVING MAX(seq) IS NOT NULL"
+            f"WHERE name IN ({old}) HAVING MAX(seq) IS NOT NULL"
         )
         yield (
             f"DELETE FROM sqlite_sequence WHERE name = {here} AND rowid < "
             f"(SELECT MAX(rowid) FROM sqlite_sequence WHERE name = {here})"
         )
+
+
+def _numbered_before(plan: Plan, name: str, columns: Iterable[str]) -> list[Place]:
+    """The old columns numbered by the database whose values some columns of a new table take."""
+    found: list[Place] = []
+    for part, column in itertools.product(plan.mapping.rules[name].parts, columns):
+        cell = part.cells.get(column)
+        if isinstance(cell, Copy):
+            found.append((cell.table, cell.column))
+        elif isinstance(cell, Made) and not numbering(plan.mapping, name, column, cell):
+            found.append((cell.anchor, plan.mapping.source[cell.anchor].key[0]))
+    return [
+        (table, column)
+        for table, column in dict.fromkeys(found)
+        if column in numbered(plan.old[table], plan.dialect)
+    ]
 
 
 def _references_again(plan: Plan) -> Iterator[tuple[str, str]]:
@@ -520,18 +533,13 @@ def _numbers_on(plan: Plan) -> Iterator[str]:
         for column in numbered(plan.new[table]):
             sequence = f"pg_get_serial_sequence({literal(plan.target(table))}, {literal(column)})"
             known = [f"(SELECT MAX({plan.name(column)}) FROM {plan.target(table)})", "0"]
-            before = plan.old.get(table)
-            if table in plan.rebuilt and before and column in numbered(before):
-                old = f"pg_get_serial_sequence({literal(plan.source(table))}, {literal(column)})"
+            for place in _numbered_before(plan, table, [column]):
+                if plan.in_place.get(place[0]) == table:
+                    continue  # this very sequence
+                here = plan.columns.get(place[0], {}).get(place[1], place[1])
+                names = literal(plan.source(place[0])), literal(here)
+                old = f"pg_get_serial_sequence({', '.join(names)})"
                 known.append(f"pg_sequence_last_value(CAST({old} AS regclass))")
-            rule = plan.mapping.rules[table]
-            for part in rule.parts if rule.also else ():
-                cell = part.cells.get(column)
-                mine = isinstance(cell, Copy) and cell.table not in plan.in_place
-                if mine and cell.column in numbered(plan.old[cell.table]):
-                    names = literal(plan.source(cell.table)), literal(cell.column)
-                    old = f"pg_get_serial_sequence({', '.join(names)})"
-                    known.append(f"pg_sequence_last_value(CAST({old} AS regclass))")
             least = "0"
             if table in kept:  # its sequence stays, and is set only where it is behind
                 least = f"COALESCE(pg_sequence_last_value(CAST({sequence} AS regclass)), 0)"

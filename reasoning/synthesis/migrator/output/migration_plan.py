@@ -183,8 +183,8 @@ def _alterable(plan: Plan, name, heir, renames: Renames, heirs) -> bool:
     if any(before.columns[n].more != after.columns[n].more for n in kept.values()):
         return False
     added = [c for c in after.columns if c not in kept.values()]
-    if any(after.columns[column].more for column in added):
-        return False
+    if any(after.columns[n].more - {after.columns[n].kind.upper()} for n in added):
+        return False  # but for SERIAL, which numbers the rows that are there
     rule = mapping.rules[heir]
     for column in added:
         cell = rule.cells.get(column)

@@ -25,7 +25,7 @@ class Column:
     default: str
     """The default's SQL; empty: none."""
     more: frozenset[str]
-    """Other constraints: generated, identity, collation."""
+    """Other constraints: generated, identity, serial, collation."""
 
 
 @dataclass(frozen=True)
@@ -113,6 +113,8 @@ def _column(part, dialect) -> Column:
         elif name not in KEYS:
             more.add(kind.sql(dialect))
     kind = part.args["kind"].sql(dialect) if part.args.get("kind") else ""
+    if kind.upper().endswith("SERIAL"):  # no type, but a default from a sequence of its own
+        more.add(kind.upper())
     return Column(kind, required, default, frozenset(more))
 
 

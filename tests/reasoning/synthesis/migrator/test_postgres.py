@@ -11,7 +11,7 @@ import psycopg
 
 from reasoning.synthesis.migrator import Options, Refactoring, migration_sql, refactor, show_program
 from tests.reasoning.synthesis.migrator import clinic, shop
-from tests.reasoning.synthesis.migrator.output.test_data_migration import ROWS
+from tests.reasoning.synthesis.migrator.output.test_data_migration import ROWS, mapping_of
 
 pytestmark = pytest.mark.slow
 SHOP_ROWS = """INSERT INTO "order" VALUES (1, 'ann', '2024-01-01 10:00:00', 's1', 'rome', 3.5), (2, 'bob', NULL, 's2', 'oslo', NULL);
@@ -113,3 +113,20 @@ def test_numbers_go_on_behind_the_keys_that_were_moved(base):
     assert base.execute(
         "INSERT INTO purchase (customer) VALUES ('new') RETURNING id"
     ).fetchall() == [(3,)]
+
+
+def test_keys_that_were_given_once_are_not_given_again(base):
+    source = "CREATE TABLE users (id SERIAL PRIMARY KEY, email text NOT NULL, bio text);"
+    target = (
+        "CREATE TABLE accounts (id BIGSERIAL PRIMARY KEY, email text NOT NULL);"
+        "CREATE TABLE profiles (account_id integer PRIMARY KEY REFERENCES accounts (id), bio text);"
+    )
+    program = "-- name: all()\nSELECT id, email, bio FROM users;"
+    base.execute(source + "INSERT INTO users (email, bio) VALUES ('a', 'x'), ('b', NULL);")
+    base.execute("DELETE FROM users WHERE id = 2")
+    base.execute(migration_sql(mapping_of(source, target, program, "postgres"), "postgres"))
+    base.execute("INSERT INTO accounts (email) VALUES ('c')")
+    assert base.execute("SELECT id FROM accounts ORDER BY 1").fetchall() == [(1,), (3,)]
+    assert base.execute("SELECT * FROM profiles").fetchall() == [(1, "x")]
+    with pytest.raises(psycopg.errors.NotNullViolation):  # no default of the old key is left
+        base.execute("INSERT INTO profiles (bio) VALUES ('y')")

@@ -175,6 +175,23 @@ def test_postgres_declares_references_of_tables_that_stay_anew():
     )  # printed and not run: a table that refers is built anew with its reference
 
 
+def test_postgres_numbers_as_the_new_schema_says():
+    source = "CREATE TABLE users (id SERIAL PRIMARY KEY, email text NOT NULL, bio text);"
+    target = (
+        "CREATE TABLE accounts (id BIGSERIAL PRIMARY KEY, email text NOT NULL);"
+        "CREATE TABLE profiles (account_id integer PRIMARY KEY REFERENCES accounts (id), bio text);"
+    )
+    program = "-- name: all()\nSELECT id, email, bio FROM users;"
+    script = migration_sql(mapping_of(source, target, program, "postgres"), "postgres")
+    # No SERIAL becomes another type in place: its default would stay, and its sequence be lost.
+    assert "ALTER TABLE users" not in script
+    assert "pg_sequence_last_value(CAST(pg_get_serial_sequence('users', 'id')" in script
+    wider = source.replace("SERIAL", "BIGSERIAL")
+    assert "TYPE BIGSERIAL" not in migration_sql(
+        mapping_of(source, wider, program, "postgres"), "postgres"
+    )
+
+
 def test_an_alembic_file_moves_the_data(monkeypatch):
     """With stand-ins for Alembic and SQLAlchemy, whose `text` takes a backslash from before a
     colon.

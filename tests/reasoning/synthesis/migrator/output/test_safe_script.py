@@ -122,6 +122,21 @@ def test_a_rebuilt_table_keeps_its_numbers_and_those_that_refer_to_it():
         assert base.execute("SELECT * FROM note").fetchall() == []
 
 
+@pytest.mark.parametrize("name", ["account", "ticket"])
+def test_the_numbers_of_a_table_that_is_taken_apart_go_on(name):
+    target = (
+        f"CREATE TABLE {name} (id integer PRIMARY KEY AUTOINCREMENT, title text NOT NULL, "
+        f"CHECK (title <> ''));"
+        f"CREATE TABLE note (ticket integer PRIMARY KEY REFERENCES {name} (id), body text);"
+    )
+    given = "INSERT INTO ticket (title) VALUES ('a'), ('b'); DELETE FROM ticket WHERE id = 2;"
+    base, error, _ = run(TICKET.format("title", ""), target, TICKETS, given)
+    with closing(base):
+        assert not error
+        base.execute(f"INSERT INTO {name} (title) VALUES ('c')")
+        assert base.execute(f"SELECT id FROM {name}").fetchall() == [(1,), (3,)]
+
+
 def test_what_a_rebuild_would_lose_is_named():
     target = TICKET.format("title", ", CHECK (title <> '')")
     more = "CREATE VIEW seen AS SELECT title FROM ticket;"
