@@ -18,7 +18,12 @@ from reasoning.synthesis.migrator.correspondence.problem import same_tables
 from reasoning.synthesis.migrator.correspondence.undecided import Undecided, decided
 from reasoning.synthesis.migrator.equivalence.bounded_test import Comparison
 from reasoning.synthesis.migrator.equivalence.initial_states import related
-from reasoning.synthesis.migrator.equivalence.strength import not_compared, remarks, unread
+from reasoning.synthesis.migrator.equivalence.strength import (
+    not_compared,
+    other_ends,
+    remarks,
+    unread,
+)
 from reasoning.synthesis.migrator.equivalence.z3_check import verify_program
 from reasoning.synthesis.migrator.merging.find import merged
 from reasoning.synthesis.migrator.merging.rules import apart_of, held_references, left_out
@@ -426,6 +431,7 @@ def run_check(command: Check) -> int:
     outside = [f for f in (*old.functions, *new.functions) if f.outside]
     by_hand = [f"not compared: {f.name} ({f.outside})" for f in outside]
     notes = (*notes, *not_compared(old.named(name) for name in comparison.differing))
+    notes = (*notes, *other_ends(comparison.pairs.values()))
     print("\n".join([checked.text(), *by_hand, *notes, *unread(old_tables, new_tables)]))
     left = command.budget - (time.monotonic() - started)
     said = verify_program(old, old_tables, new, new_tables, (command.verify, left))

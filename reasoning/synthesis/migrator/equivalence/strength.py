@@ -1,14 +1,16 @@
 """The strength of what is claimed of each function of a refactoring."""
 
 from collections.abc import Iterable
+from typing import Any
 
 from reasoning.synthesis.migrator.correspondence.mapping import Copy
 from reasoning.synthesis.migrator.correspondence.undecided import hints
 from reasoning.synthesis.migrator.result import Refactoring
 from reasoning.synthesis.migrator.sql.ddl_statements import statements_of
 from reasoning.synthesis.migrator.sql.ddl_text import collations
-from reasoning.synthesis.migrator.sql.program import Function
+from reasoning.synthesis.migrator.sql.program import Compound, Function, Lit, Select
 from reasoning.synthesis.migrator.sql.tables import Tables
+from reasoning.synthesis.migrator.sql.visitors import nodes
 from reasoning.synthesis.migrator.testing.mapped_databases import any_order
 
 HEADER = ("function", "state", "one by one", "sequences of calls", "solver, all arguments", "NULL")
@@ -101,6 +103,37 @@ def not_compared(functions: Iterable[Function]) -> list[str]:
         if function.is_query
         and any(any_order(out.value) for out in getattr(function.statements[0], "outs", ()))
     ]
+
+
+def other_ends(pairs: Iterable[tuple[Function, Function]]) -> list[str]:
+    """Sentences on numbers of LIMIT and OFFSET and on locks that one of two given programs alone
+    has: tests have few rows, and take no locks.
+    """
+    said = []
+    for one, other in pairs:
+        ends = [
+            {
+                f"{word} {value.value}"
+                for node in nodes(function.statements)
+                for word, value in _ends(node)
+                if isinstance(value, Lit)
+            }
+            for function in (one, other)
+        ]
+        if ends[0] != ends[1] and one.statements and other.statements:
+            before, now = (" and ".join(sorted(some)) or "none" for some in ends)
+            said.append(
+                f"not checked: rows beyond the few of a test, and locks, in {one.name}: {before} "
+                f"before, {now} now"
+            )
+    return said
+
+
+def _ends(node) -> list[tuple[str, Any]]:
+    if not isinstance(node, Select | Compound):
+        return []
+    found = [("LIMIT", node.limit), ("OFFSET", node.offset)]
+    return [*found, ("lock", Lit(node.lock))] if getattr(node, "lock", "") else found
 
 
 def _other_moments(found: Refactoring) -> list[str]:

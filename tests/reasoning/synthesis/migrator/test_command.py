@@ -319,3 +319,15 @@ def test_a_program_with_functions_kept_by_hand_is_checked(tmp_path, capsys):
     assert check(tmp_path, "s", "--verify", "off", "--allow-untested") == 0
     (tmp_path / "r.sql").write_text((tmp_path / "q.sql").read_text().replace("-- KEPT", "-- "))
     assert check(tmp_path, "r", "--verify", "off") == 2
+
+
+def test_another_limit_or_lock_is_said(tmp_path, capsys):
+    old = "-- name: first()\nSELECT id FROM t ORDER BY id LIMIT {};\n-- name: all()\nSELECT id FROM t{};"
+    texts = {"p": old.format(10, " FOR UPDATE"), "q": old.format(12, "")}
+    for name, text in {**texts, "a": "CREATE TABLE t (id INT PRIMARY KEY);"}.items():
+        (tmp_path / f"{name}.sql").write_text(text)
+    (tmp_path / "b.sql").write_text("CREATE TABLE t (id INT PRIMARY KEY);")
+    assert check(tmp_path, "q", "--verify", "off", "--dialect", "postgres") == 0
+    said = capsys.readouterr().out
+    assert "in first: LIMIT 10 before, LIMIT 12 now" in said
+    assert "in all: lock FOR UPDATE before, none now" in said
