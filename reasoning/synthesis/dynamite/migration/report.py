@@ -13,6 +13,7 @@ from reasoning.synthesis.datalog import Call, Const, Rule, variables
 from reasoning.synthesis.dynamite.doubts import cut_at_places
 from reasoning.synthesis.dynamite.lineage import sources_behind, unmapped
 from reasoning.synthesis.dynamite.mapping import Mapping
+from reasoning.synthesis.dynamite.migration.partnerless import partnerless
 from reasoning.synthesis.engines.compile import (
     Output,
     flat_names,
@@ -167,6 +168,7 @@ def report_of(
             *_nulls(mapping, base, flat),
             *_references(mapping, base, flat),
             *_cut_elsewhere(mapping, base, source),
+            *partnerless(mapping, base, source),
         ],
     )
 
