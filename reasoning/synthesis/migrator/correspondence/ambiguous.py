@@ -17,10 +17,13 @@ from reasoning.synthesis.migrator.correspondence.problem import (
     same_tables,
 )
 from reasoning.synthesis.migrator.correspondence.similarity import evidence, table_evidence
+from reasoning.synthesis.migrator.correspondence.undecided import lost
 from reasoning.synthesis.migrator.sql.tables import Place, Tables
 
 CLEAR = 0.2
 """Names must speak for an assignment by more than this."""
+TELLING = 0.9
+"""So much do the words of two names say where they are the same."""
 Pair = tuple[Place, Place]
 
 
@@ -42,6 +45,7 @@ def refuse_ambiguous(
       Ambiguous: the options that settle it are in the text.
     """
     pairs = _pairs(mapping, found, decided)
+    _refuse_taken(mapping, found, pairs, decided)
     free = [pair for pair in pairs if pair[0][0] not in {table for table, _ in decided}]
     for group in (_tables(mapping, free), _columns(mapping, pairs), _empty(mapping, pairs)):
         if group:
@@ -54,6 +58,29 @@ def refuse_ambiguous(
                 f"names and types do not say what becomes of {' and '.join(columns)}: {places} "
                 f"would do for {'each' if several else 'it'}, and the program is the same: say it, "
                 f"as by --rename {options} (nothing was written)"
+            )
+
+
+def _refuse_taken(
+    mapping: DataMapping, found: Correspondence, pairs: list[Pair], decided: Collection[Place]
+) -> None:
+    """Refuse a column in a place that is by its name another one's, which would be dropped.
+
+    Raises:
+      Ambiguous: there is one.
+    """
+    gone = [one for one in lost(mapping, found) if one not in decided]
+    for (column, place), other in itertools.product(pairs, gone):
+        rule = mapping.rules.get(place[0])
+        there = rule is not None and any(part.anchor == other[0] for part in rule.parts)
+        same_type = mapping.source.type_of(other) == mapping.target.type_of(place)
+        said = evidence(other, place)
+        if there and same_type and said >= TELLING and evidence(column, place) < said / 2:
+            old, new, named = (".".join(one) for one in (column, place, other))
+            raise Ambiguous(
+                f"{old} would become {new}, which is {named} by its name, and {named} would be "
+                f"dropped: say --rename {named}={new}, with a place for {old} (--rename "
+                f"{old}=...), or --drop {named} (nothing was written)"
             )
 
 

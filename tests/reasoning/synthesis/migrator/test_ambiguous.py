@@ -186,6 +186,16 @@ def test_check_begins_where_the_user_says(tmp_path):
         run_check(replace(command, rename=("transfers.debtor=transfers.payers",)))
 
 
+def test_no_column_takes_the_place_that_is_another_ones_by_its_name():
+    source = "CREATE TABLE sites (id INTEGER PRIMARY KEY, region TEXT, country TEXT);"
+    target = "CREATE TABLE Site (siteId INTEGER PRIMARY KEY, siteCountry TEXT);"
+    program = "-- name: all()\nSELECT id, region FROM sites;"
+    with pytest.raises(UserError, match=r"sites\.region would become Site\.siteCountry, which is"):
+        refactor(program, source, target, QUICK)
+    dropped = refactor(program, source, target, replace(QUICK, drops=("sites.country",)))
+    assert isinstance(dropped, Refactoring)
+
+
 @pytest.mark.parametrize(
     ("one", "other", "same"),
     [
