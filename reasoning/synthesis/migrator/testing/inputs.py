@@ -12,6 +12,7 @@ from typing import Any
 from reasoning.synthesis.migrator.sql.given_keys import given_rows, inserted
 from reasoning.synthesis.migrator.sql.parse import placed
 from reasoning.synthesis.migrator.sql.program import (
+    Agg,
     Cmp,
     Col,
     Delete,
@@ -100,6 +101,8 @@ def domains_of(program: Program, tables: Tables) -> Domains:
             if ("", "") not in places and not needed:
                 nullable.add((function.name, name))
                 referring |= {(function.name, name)} if kept & refers else set()
+        for name in _counted(function):
+            found[function.name, name] = (1, 2, 0)
         for name in function.params:
             found.setdefault((function.name, name), (1,))  # nothing uses it
     return Domains(found, frozenset(nullable), frozenset(referring))
@@ -147,6 +150,17 @@ def _is_fresh(value: Any) -> bool:
     if isinstance(value, str):
         return value.startswith("~")
     return isinstance(value, int) and value >= FRESH_START
+
+
+def _counted(function: Function) -> set[str]:
+    """Parameters compared with an aggregate: they are 0, too, which lets empty groups in."""
+    return {
+        side.name
+        for node in nodes(function.statements)
+        if isinstance(node, Cmp) and any(isinstance(n, Agg) for n in nodes((node.left, node.right)))
+        for side in (node.left, node.right)
+        if isinstance(side, Param)
+    }
 
 
 def _stored(function: Function) -> dict[str, set[tuple[str, str]]]:

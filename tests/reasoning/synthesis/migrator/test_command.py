@@ -331,3 +331,16 @@ def test_another_limit_or_lock_is_said(tmp_path, capsys):
     said = capsys.readouterr().out
     assert "in first: LIMIT 10 before, LIMIT 12 now" in said
     assert "in all: lock FOR UPDATE before, none now" in said
+
+
+def test_a_least_count_of_none_is_tried(tmp_path):
+    old = (
+        "-- name: add(id)\nINSERT INTO t VALUES (:id);\n-- name: note(id, t)\nINSERT INTO u VALUES "
+        "(:id, :t);\n-- name: most(n)\nSELECT t.id, COUNT(u.id) AS c FROM t {} JOIN u ON u.t = t.id "
+        "GROUP BY t.id HAVING COUNT(u.id) >= :n;\n"
+    )
+    tables = "CREATE TABLE t (id INT PRIMARY KEY); CREATE TABLE u (id INT PRIMARY KEY, t INT);"
+    texts = {"a": tables, "b": tables, "p": old.format("LEFT"), "q": old.format("INNER")}
+    for name, text in texts.items():
+        (tmp_path / f"{name}.sql").write_text(text)
+    assert check(tmp_path, "q", "--verify", "off") == 1
