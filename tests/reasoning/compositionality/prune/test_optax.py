@@ -106,7 +106,13 @@ def test_half_of_the_weights_stay_zero(case):
 
 @pytest.mark.parametrize("cases", [QUICK, pytest.param(tuple(CASES), marks=pytest.mark.slow)])
 def test_states_come_back_from_a_checkpoint(cases, tmp_path):
-    states = {str(number): trained(case)[2] for number, case in enumerate(cases)}
+    """Orbax saves no arrays without elements, and galore's own state has some."""
+    states = {case: trained(case)[2] for case in cases}
+    empty = {
+        case for case in cases if any(leaf.size == 0 for leaf in jax.tree.leaves(states[case]))
+    }
+    assert all("galore" in case for case in empty)
+    states = {str(n): states[case] for n, case in enumerate(cases) if case not in empty}
     with ocp.StandardCheckpointer() as checkpointer:
         checkpointer.save(tmp_path / "states", states)
         checkpointer.wait_until_finished()
