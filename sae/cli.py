@@ -1,5 +1,5 @@
-"""The command line: train, embed, catalogue, explain, report, annotate, export. Options are made
-from dataclasses.
+"""The command line: train, embed, catalogue, explain, report, annotate, language, export. Options
+are made from dataclasses.
 """
 
 import sys
@@ -21,6 +21,8 @@ from jaxrl.train.signals import stop_on_signals
 from sae.annotate.run import AnnotateConfig, annotate_run
 from sae.command_names import TABLE
 from sae.interop.export import ExportConfig, export_run
+from sae.language.study import LanguageConfig
+from sae.language.study import run as run_language
 from sae.patterns.catalogue import CatalogueConfig
 from sae.patterns.catalogue import check as check_catalogue
 from sae.pipeline import run as runs
@@ -110,6 +112,17 @@ class Annotate:
     run_dir: str
     """Folder of the run."""
     config: Annotated[AnnotateConfig, tyro.conf.arg(name="")]
+
+
+@dataclass(frozen=True)
+class Language:
+    """Train a transcoder or an autoencoder of one perceptron of a Llama on text, measure what the
+    model loses with it in place, and write a page of its patterns.
+    """
+
+    config: Annotated[LanguageConfig, tyro.conf.arg(name="")]
+    run_dir: str | None = None
+    """Folder of the run. Default: runs/sae/language-<kind>-<layer>-seed<seed>."""
 
 
 @dataclass(frozen=True)
@@ -226,6 +239,19 @@ def annotate(command: Annotate) -> int:
     return 0
 
 
+def language(command: Language) -> int:
+    """See `Language`."""
+    c = command.config
+    folder = command.run_dir or f"runs/sae/language-{c.kind}-{c.layer}-seed{c.seed}"
+    with stop_on_signals() as stop:
+        page = run_language(c, folder, lambda: bool(stop))
+    if page is None:
+        log(f"stopped; the same command continues in {folder}")
+        return 130
+    log(f"report: {page}")
+    return 0
+
+
 def export(command: Export) -> int:
     """See `Export`."""
     run = runs.load(command.run_dir)
@@ -242,6 +268,7 @@ COMMANDS = {
     "explain": (Explain, explain),
     "report": (Report, report),
     "annotate": (Annotate, annotate),
+    "language": (Language, language),
     "export": (Export, export),
 }
 

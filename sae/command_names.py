@@ -7,5 +7,6 @@ TABLE = {
     "explain": "Decompose the logits of one radiograph into patterns, with a page.",
     "report": "Write the report of a run again.",
     "annotate": "Name patterns from half of their galleries, and verify the names.",
+    "language": "A transcoder of a language model's perceptron, from text to a page.",
     "export": "Write members in the layout of another library.",
 }
