@@ -33,9 +33,8 @@ from reasoning.compositionality.study.config import SweepConfig, paper, tiny
 from reasoning.compositionality.study.masks import renew
 from reasoning.compositionality.study.pruners import Setting, setting_of
 from reasoning.compositionality.study.sweep import sweep
-from reasoning.compositionality.study.train import Cells, batch_of, begin, sum_of_losses
+from reasoning.compositionality.study.train import Cells, batch_of_all, begin, sum_of_losses
 from reasoning.compositionality.targets import target_by_name
-from reasoning.compositionality.targets.samples import Examples
 
 
 @dataclass(frozen=True)
@@ -154,7 +153,7 @@ def roofline(settings: Settings) -> dict[str, float]:
     """
     here, cells = cells_of(settings, settings.cells)
     width, batch, count = here.config.width, here.config.batch, settings.cells
-    mine = drawn(here, cells, jnp.int32(0))
+    mine = batch_of_all(here.task, here.keys, cells.which, jnp.int32(0))
     slope = jax.jit(jax.grad(sum_of_losses))
     cost = slope.lower(cells.params, cells.masks, cells.depth, mine).compile().cost_analysis()
 
@@ -185,15 +184,9 @@ def roofline(settings: Settings) -> dict[str, float]:
     }
 
 
-def drawn(here: Setting, cells: Cells, step: jax.Array) -> Examples:
-    """One batch of every network, the examples on the last axis: `[C, n, B]` and `[C, m, B]`."""
-    data = batch_of(here.task, here.keys, step)
-    return Examples(*(jnp.swapaxes(part, 1, 2)[cells.which] for part in data))
-
-
 def parts(settings: Settings) -> dict[str, float]:
-    """Processor seconds of what an update needs beside its products, each part alone in a loop of
-    its own, per update and network: tanh of all layers, drawing the examples, and Adam.
+    """Processor seconds of what an update needs apart from its products, each part alone in a loop
+    of its own, per update and network: tanh of all layers, drawing the examples, and Adam.
     """
     here, cells = cells_of(settings, settings.cells)
     width, batch, count = here.config.width, here.config.batch, settings.cells
@@ -203,7 +196,7 @@ def parts(settings: Settings) -> dict[str, float]:
         return jnp.tanh(h) + 0.5
 
     def draw(step, total):
-        return jax.tree.map(jnp.add, total, drawn(here, cells, step))
+        return jax.tree.map(jnp.add, total, batch_of_all(here.task, here.keys, cells.which, step))
 
     def renewed(step, state):
         params, moments = state
@@ -215,11 +208,12 @@ def parts(settings: Settings) -> dict[str, float]:
         least = seconds(lambda: run(start), settings.repeats, time.process_time)[1]
         return times * least / settings.steps / count
 
+    none_yet = jax.tree.map(
+        jnp.zeros_like, batch_of_all(here.task, here.keys, cells.which, jnp.int32(0))
+    )
     return {
         "tanh_seconds": each(tanh, jnp.ones((count, width, batch)), settings.depth),
-        "examples_seconds": each(
-            draw, jax.tree.map(jnp.zeros_like, drawn(here, cells, jnp.int32(0))), 1
-        ),
+        "examples_seconds": each(draw, none_yet, 1),
         "adam_seconds": each(renewed, (cells.params, adam.init(cells.params)), 1),
     }
 

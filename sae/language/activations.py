@@ -112,9 +112,7 @@ def _nats(weights, tokens, h, y, spec):
 def downstream(model: Llama, cut: np.ndarray, h: np.ndarray, y: np.ndarray, layer: int) -> float:
     """Mean nats per token of windows `[N, T]` when the perceptron writes y `[N, T, D]`."""
     found = [
-        float(
-            _nats(model.weights, cut[i : i + 1], h[i : i + 1], y[i : i + 1], (model.sizes, layer))
-        )
+        _nats(model.weights, cut[i : i + 1], h[i : i + 1], y[i : i + 1], (model.sizes, layer))
         for i in range(len(cut))
     ]
-    return float(np.mean(found))
+    return float(jnp.stack(found).mean())

@@ -8,7 +8,7 @@ import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -18,6 +18,8 @@ from jaxrl.app.errors import UserError
 from jaxrl.app.files import write_atomic
 from jaxrl.app.lock import lock_run
 from jaxrl.app.progress import log
+from jaxrl.train.config import to_dict
+from jaxrl.train.rundir import open_run
 from sae import arrays
 from sae.language import activations, llama, report
 from sae.language.activations import Windows
@@ -28,6 +30,9 @@ from sae.transcoders.ensemble import EnsembleConfig
 from sae.transcoders.losses import LossConfig
 from sae.transcoders.model import Params, TranscoderConfig
 from sae.transcoders.train_step import LearnConfig, Setting
+
+FREE = ("patterns",)
+"""Fields that may differ when a run is continued."""
 
 
 @dataclass(frozen=True)
@@ -180,7 +185,7 @@ def run(config: LanguageConfig, run_dir: str | Path, stop=lambda: False) -> Path
     """
     folder = Path(run_dir)
     with lock_run(folder):
-        _own(folder, config)
+        open_run(folder, to_dict(config), FREE, complete=_with_later_fields)
         data = collect(config)
         log(f"  {len(data.x)} tokens to train on, {data.windows.held.size} kept apart")
         params = train(config, data, folder, stop)
@@ -203,14 +208,6 @@ def run(config: LanguageConfig, run_dir: str | Path, stop=lambda: False) -> Path
     return page
 
 
-def _own(folder: Path, config: LanguageConfig) -> None:
-    """Write the configuration, or refuse a folder that another one made."""
-    path, mine = folder / "config.json", asdict(config)
-    if path.exists():
-        stored = json.loads(path.read_text())
-        changed = [n for n, v in json.loads(json.dumps(mine)).items() if stored.get(n) != v]
-        if set(changed) - {"patterns"}:
-            raise UserError(
-                f"{folder} was begun with another {', '.join(changed)}: name another --run-dir"
-            )
-    write_atomic(path, json.dumps(mine, indent=1) + "\n")
+def _with_later_fields(stored: dict[str, Any]) -> dict[str, Any]:
+    """A stored configuration, and the defaults of the fields that came after it."""
+    return to_dict(LanguageConfig(stored.get("model", ""))) | stored

@@ -1,8 +1,10 @@
 """The claims of the benchmark follow from its figures."""
 
+import os
+
 import pytest
 
-from benchmarks.compositionality import Settings, claims, main, parts
+from benchmarks.compositionality import Settings, claims, main, parts, two_processes
 
 FIGURES = {
     "cells": 64,
@@ -36,3 +38,10 @@ def test_parts_of_an_update_are_timed_alone():
     found = parts(Settings(cells=2, seeds=1, steps=2, repeats=1, depth=1))
     assert set(found) == {"tanh_seconds", "examples_seconds", "adam_seconds"}
     assert all(0 < value < 1 for value in found.values())
+
+
+@pytest.mark.slow
+@pytest.mark.skipif((os.cpu_count() or 1) < 2, reason="needs two cores")
+def test_two_processes_train_half_each():
+    found = two_processes(Settings(cells=2, seeds=2, steps=2, repeats=1, depth=1))
+    assert found > 0

@@ -79,6 +79,20 @@ def batch_of(task: Task, keys: jax.Array, step: jax.Array) -> Examples:
     return jax.vmap(draw)(keys)
 
 
+def batch_of_all(task: Task, keys: jax.Array, which: jax.Array, step: jax.Array) -> Examples:
+    """The fresh batch of every network, with the examples on the last axis: `[C, n, B]` and
+    `[C, m, B]`.
+
+    Args:
+      task: what is learned.
+      keys: PRNG keys, one per seed, `[S]`.
+      which: int32 `[C]`, the seed of each network; those of one seed see the same batch.
+      step: number of the batch.
+    """
+    data = batch_of(task, keys, step)
+    return Examples(*(jnp.swapaxes(part, 1, 2)[which] for part in data))
+
+
 def loss(
     params: network.Params,
     masks: network.Masks,
@@ -138,8 +152,7 @@ def train(
 
     def update(step, state):
         params, adam = state
-        data = batch_of(task, keys, phase.first + step)
-        mine = Examples(*(jnp.swapaxes(part, 1, 2)[cells.which] for part in data))
+        mine = batch_of_all(task, keys, cells.which, phase.first + step)
         grads = jax.grad(sum_of_losses)(params, cells.masks, cells.depth, mine, phase.l1)
         direction, adam = moments.update(grads, adam)
         cosine = 0.5 * (1 + jnp.cos(jnp.pi * step / phase.steps))

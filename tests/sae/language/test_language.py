@@ -166,3 +166,9 @@ def test_the_command_trains_measures_and_shows(folder, tmp_path, kind):
     page = (tmp_path / "run" / "report" / "index.html").read_text()
     assert "<mark>" in page and any(f"<mark>{word}</mark>" in page for word in WORDS)
     assert main([*command, "--updates", "151"]) == 2  # another run's folder
+    file = tmp_path / "run" / "config.json"
+    stored = json.loads(file.read_text())
+    del stored["seed"]  # as if the field had come later
+    file.write_text(json.dumps(stored))
+    assert main([*command, "--updates", "150", "--patterns", "3"]) == 0
+    assert json.loads(file.read_text())["seed"] == 0
