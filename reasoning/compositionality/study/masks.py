@@ -16,6 +16,10 @@ from reasoning.compositionality.prune.score import Seen
 from reasoning.compositionality.study.train import Cells
 
 Scores = network.Masks
+AT_ONCE = 16
+"""Networks that are scored together: their probes fit a core's cache, which makes renewing the
+masks of 64 networks a twelfth quicker (measured: 4 layers of 12 units, 256 examples).
+"""
 
 
 class How(NamedTuple):
@@ -29,7 +33,7 @@ class How(NamedTuple):
     """Least density of the output weights where fan-ins are fixed."""
 
 
-def scores_of(cells: Cells, grads, x: jax.Array, key: jax.Array, score: Callable) -> Scores:
+def scores_of(cells: Cells, grads, x: jax.Array, keys: jax.Array, score: Callable) -> Scores:
     """Scores of all weights of all networks; every layer is one kernel. Pruned weights get the
     least score.
 
@@ -37,7 +41,7 @@ def scores_of(cells: Cells, grads, x: jax.Array, key: jax.Array, score: Callable
       cells: networks, `[C, ...]`.
       grads: dense gradients, like their parameters.
       x: probe inputs of every seed, float32 `[S, N, n]`.
-      key: PRNG key, for random scores.
+      keys: PRNG keys, one per network, for random scores.
       score: function of score.py.
     """
     params = jax.vmap(network.masked)(cells.params, cells.masks)
@@ -45,9 +49,7 @@ def scores_of(cells: Cells, grads, x: jax.Array, key: jax.Array, score: Callable
     hidden = network.hidden_of_all(params, x, cells.depth)
     last = network.products(hidden[-1], params["wo"])
     below, above, found = [x, *hidden], [*hidden, last], {}
-    first, others, final = jax.vmap(lambda k: jax.random.split(k, 3), out_axes=1)(
-        jax.random.split(key, len(cells.depth))
-    )
+    first, others, final = jax.vmap(lambda k: jax.random.split(k, 3), out_axes=1)(keys)
     between = jax.vmap(lambda k: jax.random.split(k, len(hidden) - 1), out_axes=1)(others)
     keys = [first, *between, final]
 
@@ -155,8 +157,17 @@ def renew(cells: Cells, grads, x: jax.Array, key: jax.Array, density: jax.Array,
     Returns:
       Masks, `[C, ...]`.
     """
-    found = scores_of(cells, grads, x, key, how.score)
-    return jax.vmap(functools.partial(spread, how=how))(found, density, cells.depth)
+
+    def one(network):
+        # Many networks are scored as one batch, so one is a batch of one.
+        cell, slope, k, kept = jax.tree.map(lambda a: a[None], network)
+        found = scores_of(cell, slope, x, k, how.score)
+        return jax.tree.map(
+            lambda a: a[0], jax.vmap(functools.partial(spread, how=how))(found, kept, cell.depth)
+        )
+
+    keys = jax.random.split(key, len(cells.depth))
+    return jax.lax.map(one, (cells, grads, keys, density), batch_size=AT_ONCE)
 
 
 @functools.partial(jax.jit, static_argnames="by_gradient")
