@@ -158,16 +158,25 @@ def renew(cells: Cells, grads, x: jax.Array, key: jax.Array, density: jax.Array,
       Masks, `[C, ...]`.
     """
 
-    def one(network):
-        # Many networks are scored as one batch, so one is a batch of one.
-        cell, slope, k, kept = jax.tree.map(lambda a: a[None], network)
+    def several(networks) -> network.Masks:
+        cell, slope, k, kept = networks
         found = scores_of(cell, slope, x, k, how.score)
-        return jax.tree.map(
-            lambda a: a[0], jax.vmap(functools.partial(spread, how=how))(found, kept, cell.depth)
-        )
+        return jax.vmap(functools.partial(spread, how=how))(found, kept, cell.depth)
 
-    keys = jax.random.split(key, len(cells.depth))
-    return jax.lax.map(one, (cells, grads, keys, density), batch_size=AT_ONCE)
+    count = len(cells.depth)
+    networks = cells, grads, jax.random.split(key, count), density
+    whole = count - count % AT_ONCE
+    if not whole:
+        return several(networks)
+    # Not by lax.map's batch_size, which fails on networks of one layer: their `wh` has no elements.
+    batches = jax.tree.map(
+        lambda a: a[:whole].reshape(whole // AT_ONCE, AT_ONCE, *a.shape[1:]), networks
+    )
+    masks = jax.tree.map(lambda a: a.reshape(whole, *a.shape[2:]), jax.lax.map(several, batches))
+    if whole == count:
+        return masks
+    rest = several(jax.tree.map(lambda a: a[whole:], networks))
+    return jax.tree.map(lambda a, b: jnp.concatenate([a, b]), masks, rest)
 
 
 @functools.partial(jax.jit, static_argnames="by_gradient")

@@ -216,3 +216,20 @@ def test_the_command_refuses(tmp_path, capsys):
 def test_cells_are_pytrees(cells):
     _, batch = cells
     assert isinstance(batch, Cells) and len(jax.tree.leaves(batch)) == 10
+
+
+@pytest.mark.parametrize("layers", [1, 2])
+def test_masks_do_not_depend_on_how_many_networks_are_scored_at_once(layers):
+    config = SweepConfig(depths=(layers,), seeds=2, width=4, batch=8)
+    here = setting_of(config, target_by_name("chain:2"), None)
+    which, depth = jnp.arange(19) % 2, jnp.full(19, layers, jnp.int32)
+    cells = begin(here.keys, which, depth, config.shape(here.target))
+    density, key = jnp.linspace(0.2, 0.9, 19), jax.random.key(0)
+
+    def masks(first, end):
+        some, kept = jax.tree.map(lambda a: a[first:end], (cells, density))
+        return renew(some, some.params, here.probe, key, kept, here.how(scoring.share))
+
+    parts = [masks(0, 7), masks(7, 19)]
+    for name, found in masks(0, 19).items():
+        np.testing.assert_array_equal(found, np.concatenate([part[name] for part in parts]))
