@@ -20,6 +20,7 @@ from jaxrl.train.rundir import open_run
 from jaxrl.train.signals import stop_on_signals
 from sae.annotate.run import AnnotateConfig, annotate_run
 from sae.command_names import TABLE
+from sae.data.cases import by_reason
 from sae.interop.export import ExportConfig, export_run
 from sae.language.study import LanguageConfig
 from sae.language.study import run as run_language
@@ -159,8 +160,8 @@ def embed(command: Embed) -> int:
     """See `Embed`."""
     with stop_on_signals() as stop:
         done, skipped = embed_source(command.config, lambda: bool(stop))
-    for name, why in skipped[:20]:
-        log(f"  skipped {name}: {why}")
+    for why, names in by_reason(skipped).items():
+        log(f"  skipped {len(names)}, since {why}: {', '.join(names[:5])}")
     if not done:
         log("stopped; the same command continues")
         return 130

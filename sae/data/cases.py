@@ -3,7 +3,7 @@ that are read when they are needed.
 """
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -83,6 +83,14 @@ class Cases:
 
 class Unreadable(Exception):
     """A radiograph that cannot be read; it is skipped, counted and listed."""
+
+
+def by_reason(skipped: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
+    """Names of skipped radiographs by the reason, the most frequent first."""
+    found: dict[str, list[str]] = {}
+    for name, reason in skipped:
+        found.setdefault(reason, []).append(name)
+    return dict(sorted(found.items(), key=lambda pair: -len(pair[1])))
 
 
 def take(cases: Cases, rows: np.ndarray) -> Cases:

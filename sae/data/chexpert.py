@@ -7,7 +7,7 @@ import numpy as np
 from jaxrl.app.errors import UserError
 from sae.data.cases import CHEXPERT, Cases
 from sae.data.images import read_image
-from sae.data.layouts import check_views, wanted_view, with_validation
+from sae.data.layouts import check_views, view_name, wanted_view, with_validation
 from sae.data.tables import labels, read_table
 
 COLUMNS = ("Path", "Frontal/Lateral", "AP/PA", *CHEXPERT)
@@ -39,9 +39,12 @@ def chexpert(
         found = read_table(file, COLUMNS)
         numbers = []
         for i, row in enumerate(found):
-            if not views and frontal_only and row["Frontal/Lateral"] != "Frontal":
+            side_view = view_name(row["Frontal/Lateral"])
+            if not views and frontal_only and side_view != "Frontal":
+                if not side_view:  # it may be frontal: counted and listed
+                    skipped.append((_below(row["Path"]), "its table names no view"))
                 continue
-            seen = (row["AP/PA"] or "").strip() or (row["Frontal/Lateral"] or "").strip()
+            seen = view_name(row["AP/PA"]) or view_name(row["Frontal/Lateral"])
             there.append(seen)
             reason = wanted_view(seen, views)
             if reason is None:
@@ -66,12 +69,17 @@ def chexpert(
         CHEXPERT,
         np.concatenate(values),
         lambda i: read_image(paths[i]),
-        acquisition={"AP view": np.array([row["AP/PA"] == "AP" for row in rows], np.float32)},
+        acquisition={"AP view": np.array([_ap(row["AP/PA"]) for row in rows], np.float32)},
         split=with_validation(patients, sides) if len(tables) > 1 else (),
         skipped=tuple(skipped),
         source=f"CheXpert in {root}",
     )
     return cases, paths
+
+
+def _ap(text):
+    view = view_name(text)
+    return float(view == "AP") if view else np.nan
 
 
 def _below(path: str) -> str:

@@ -5,6 +5,7 @@
 A file is known by its content, not by its suffix: exports of archives often have none.
 """
 
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -60,15 +61,22 @@ def read_dicom(path: Path) -> np.ndarray:
     except ImportError:
         raise UserError(f"reading DICOM needs pydicom: {INSTALL}") from None
     try:
+        _check_deflated(path)
         data = pydicom.dcmread(path, force=True)
         _check_size(data)
+        _name_transfer_syntax(data)
+        _check_stream(data)
+        if hasattr(data, "pixel_array_options"):  # bits of other things are cleared below
+            data.pixel_array_options(correct_unused_bits=False)
         stored = np.squeeze(data.pixel_array)
         kind = str(data.get("PhotometricInterpretation", "MONOCHROME2")).strip()
         if kind == "PALETTE COLOR":
             return _palette(stored, data)
         if int(data.get("SamplesPerPixel", 1) or 1) > 1:
             return gray_if_equal(_color_bytes(stored, data))
-        return _shown(_meaningful(stored, data), data, kind == "MONOCHROME1")
+        numbers = _meaningful(stored, data)
+        padding = _padding(stored, data, numbers)
+        return _shown(numbers, padding, data, kind == "MONOCHROME1")
     except Unreadable:
         raise
     except Exception as error:  # pydicom and its decoders raise their own kinds
@@ -101,6 +109,111 @@ def _check_size(data) -> None:
         )
 
 
+MOST_DEFLATED = 2**30
+"""Bytes that a deflated file may inflate to."""
+
+
+def _check_deflated(path: Path) -> None:
+    """Refuse a deflated file that inflates beyond `MOST_DEFLATED`, before anything is kept."""
+    from pydicom.filereader import read_file_meta_info
+    from pydicom.uid import DeflatedExplicitVRLittleEndian
+
+    try:
+        meta = read_file_meta_info(path)
+        start = 144 + int(meta.FileMetaInformationGroupLength)  # preamble, DICM, and that element
+    except Exception:  # without a meta header nothing says that it is deflated
+        return
+    if meta.get("TransferSyntaxUID") != DeflatedExplicitVRLittleEndian:
+        return
+    inflater, total = zlib.decompressobj(-zlib.MAX_WBITS), 0
+    with open(path, "rb") as file:
+        file.seek(start)
+        while part := inflater.unconsumed_tail or file.read(2**16):
+            total += len(inflater.decompress(part, 2**20))
+            if total > MOST_DEFLATED:
+                raise Unreadable(f"it inflates to more than {MOST_DEFLATED:,} bytes")
+            if inflater.eof:
+                break
+
+
+def _name_transfer_syntax(data) -> None:
+    """Give a file without its meta header the transfer syntax that its elements were read by; only
+    uncompressed pixels have a known length.
+    """
+    from pydicom.dataset import FileMetaDataset
+    from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
+
+    meta = getattr(data, "file_meta", None)
+    if meta is not None and meta.get("TransferSyntaxUID"):
+        return
+    implicit, little = data.original_encoding
+    if data["PixelData"].is_undefined_length if "PixelData" in data else False:
+        raise Unreadable("no readable DICOM (its pixels are compressed, and nothing says how)")
+    data.file_meta = meta if meta is not None else FileMetaDataset()
+    data.file_meta.TransferSyntaxUID = (
+        ImplicitVRLittleEndian
+        if implicit
+        else ExplicitVRLittleEndian
+        if little
+        else ExplicitVRBigEndian
+    )
+
+
+def _check_stream(data) -> None:
+    """Refuse a compressed image that is cut, or of another size than its file says, before it is
+    decoded: decoders fill what lacks with gray.
+    """
+    from pydicom.encaps import get_frame
+
+    if not _compressed(data):
+        return
+    stream = get_frame(data.PixelData, 0, number_of_frames=1)
+    size = stream_size(stream)
+    declared = int(data.Rows), int(data.Columns)
+    if size is not None and size != declared:
+        raise Unreadable(
+            f"no readable DICOM (it declares {declared[0]} x {declared[1]} pixels, but its "
+            f"compressed image has {size[0]} x {size[1]})"
+        )
+    if stream[:2] == b"\xff\xd8" and b"\xff\xd9" not in stream[-64:]:
+        raise Unreadable("no readable DICOM (its JPEG ends before its end marker: it was cut)")
+
+
+def _compressed(data) -> bool:
+    """Return whether the pixels are in a compressed form other than run lengths."""
+    from pydicom.uid import RLELossless
+
+    syntax = data.file_meta.TransferSyntaxUID
+    return "PixelData" in data and syntax.is_compressed and syntax not in (RLELossless, DEFLATED)
+
+
+DEFLATED = "1.2.840.10008.1.2.1.99"
+"""Transfer syntax of a file whose data set is deflated; its pixels lie in it as they are."""
+
+
+def stream_size(stream: bytes) -> tuple[int, int] | None:
+    """Rows and columns of a JPEG, JPEG-LS or JPEG 2000 image by its own header; None if it does not
+    say.
+    """
+    found = stream.find(b"\xff\x4f\xff\x51") if stream[:2] != b"\xff\xd8" else -1
+    if found >= 0:  # JPEG 2000: size of the grid, less its offset
+        x, y, left, top = (
+            int.from_bytes(stream[found + 8 + 4 * i : found + 12 + 4 * i], "big") for i in range(4)
+        )
+        return y - top, x - left
+    at = 2
+    while stream[:2] == b"\xff\xd8" and at + 9 <= len(stream) and stream[at] == 0xFF:
+        marker = stream[at + 1]
+        if marker == 0xFF:  # a filling byte
+            at += 1
+            continue
+        if marker == 0xF7 or (0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC)):
+            rows = int.from_bytes(stream[at + 5 : at + 7], "big")
+            return (rows, int.from_bytes(stream[at + 7 : at + 9], "big")) if rows else None
+        at += 2 + int.from_bytes(stream[at + 2 : at + 4], "big")
+    return None
+
+
 def _meaningful(stored: np.ndarray, data) -> np.ndarray:
     """Stored numbers without what lies in bits that do not belong to them (old overlays)."""
     if stored.ndim != 2:
@@ -109,17 +222,23 @@ def _meaningful(stored: np.ndarray, data) -> np.ndarray:
         return stored
     total = 8 * stored.dtype.itemsize
     bits = int(data.get("BitsStored", total) or total)
-    high = int(data.get("HighBit", bits - 1))
+    high = bits - 1 if _compressed(data) else int(data.get("HighBit", bits - 1))
     if not 0 < bits <= high + 1 <= total:
         return stored
     return (stored << (total - 1 - high)) >> (total - bits)
 
 
-def _shown(stored: np.ndarray, data, turned: bool) -> np.ndarray:
-    """Bytes of gray values."""
+def _shown(stored: np.ndarray, padding: np.ndarray | None, data, turned: bool) -> np.ndarray:
+    """Bytes of gray values.
+
+    Args:
+      stored: numbers `[H, W]`.
+      padding: pixels of no image, bool `[H, W]`; None: there are none.
+      data: the data set.
+      turned: turn bright into dark and dark into bright.
+    """
     from pydicom.pixels import apply_modality_lut
 
-    padding = _padding(stored, data)
     for name in ("RescaleSlope", "RescaleIntercept"):  # damaged numbers are named
         first_of(data.get(name))
     values = np.asarray(apply_modality_lut(stored, data), np.float64)
@@ -129,7 +248,12 @@ def _shown(stored: np.ndarray, data, turned: bool) -> np.ndarray:
         share = (values - low) / max(high - low, 1e-9)
     shape = str(data.get("PresentationLUTShape", "") or "").strip().upper()
     table = data.get("PresentationLUTSequence")
-    share = np.clip(share, 0, 1)
+    share = np.clip(np.nan_to_num(share), 0, 1)
+    image = slice(None) if padding is None else ~padding
+    if np.ptp(stored[image]) > 0 and not np.ptp(np.round(255 * share[image])):
+        raise Unreadable(
+            "its window or its rescaling makes all pixels one gray: nothing can be seen in it"
+        )
     if table:
         share = _by_table(share, table[0])
     shown = np.round(255 * share).astype(np.uint8)
@@ -139,16 +263,32 @@ def _shown(stored: np.ndarray, data, turned: bool) -> np.ndarray:
     return shown
 
 
-def _padding(stored: np.ndarray, data) -> np.ndarray | None:
-    """Pixels that belong to no image, bool `[H, W]`; None where there are none, or only such."""
+def _padding(stored: np.ndarray, data, numbers: np.ndarray) -> np.ndarray | None:
+    """Pixels that belong to no image, bool `[H, W]`; None where there are none, or only such.
+
+    Args:
+      stored: numbers as they lie in the file, in which padding may use bits of nothing else.
+      data: the data set.
+      numbers: the same without those bits.
+    """
     first = data.get("PixelPaddingValue")
     if first is None or isinstance(first, bytes):
         return None
     last = data.get("PixelPaddingRangeLimit")
     last = first if last is None or isinstance(last, bytes) else last
-    low, high = sorted((int(first), int(last)))
-    padding = (stored >= low) & (stored <= high)
-    return padding if padding.any() and not padding.all() else None
+    for values in (numbers, stored):
+        low, high = sorted(_signed_like(values, int(value)) for value in (first, last))
+        padding = (values >= low) & (values <= high)
+        if padding.any():
+            return padding if not padding.all() else None
+    return None
+
+
+def _signed_like(values: np.ndarray, value: int) -> int:
+    """A number of a header in the range of signed pixels, where its element says it unsigned."""
+    if values.dtype.kind != "i" or value <= np.iinfo(values.dtype).max:
+        return value
+    return value - 2 ** (8 * values.dtype.itemsize)
 
 
 def _voi(values: np.ndarray, data) -> np.ndarray | None:

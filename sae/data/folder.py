@@ -9,7 +9,7 @@ import numpy as np
 from jaxrl.app.errors import UserError
 from sae.data.cases import Cases, check_split, side
 from sae.data.images import read_image
-from sae.data.tables import labels, person, read_table
+from sae.data.tables import BLANKS, check_people, labels, person, read_table
 
 
 def folder(
@@ -37,6 +37,9 @@ def folder(
                     f"row {number} of {table} names no {name}: every radiograph needs a path and a "
                     "patient"
                 )
+        row["path"] = row["path"].strip()
+    people = tuple(person(row["patient"]) for row in rows)
+    check_people(people, table)
     paths = [table.parent / row["path"] for row in rows]
 
     def has(name):
@@ -44,7 +47,7 @@ def folder(
 
     cases = Cases(
         tuple(row["path"] for row in rows),
-        tuple(person(row["patient"]) for row in rows),
+        people,
         findings,
         labels(rows, findings, table),
         lambda i: read_image(paths[i]),
@@ -59,8 +62,15 @@ def folder(
 
 def _numbers(rows, name, table):
     try:
-        return np.array([float(row[name]) for row in rows], np.float32)
+        values = np.array([_number(row[name]) for row in rows], np.float32)
     except (TypeError, ValueError) as error:
         raise UserError(
             f"column {name} of {table} holds something that is no number ({error})"
         ) from None
+    if np.isinf(values).any() or np.isnan(values).all():
+        raise UserError(f"column {name} of {table} holds no finite numbers")
+    return values
+
+
+def _number(text):
+    return float("nan") if (text or "").strip().lower() in BLANKS else float(text)

@@ -29,23 +29,39 @@ def read_image(path: Path) -> np.ndarray:
         return read_dicom(path)
     import warnings
 
-    from PIL import Image
+    from PIL import Image, ImageOps
 
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            with Image.open(path) as image:
+            with Image.open(path, formats=FORMATS) as image:
                 if image.width * image.height > MOST_PIXELS:  # known before anything is decoded
                     raise Unreadable(
                         f"it declares {image.height} x {image.width} pixels, more than the "
                         f"{MOST_PIXELS:,} that are decoded"
                     )
+                pages = getattr(image, "n_frames", 1)
+                if pages > 1 and image.format != "MPO":  # a photograph with its preview
+                    raise Unreadable(f"it holds {pages} images: a film, not one radiograph")
                 image.load()
+                upright = ImageOps.exif_transpose(image)
                 if image.mode.startswith(("I", "F")):  # 16 bits
-                    return to_bytes(np.asarray(image, np.float64))
-                return np.asarray(image.convert("L" if image.mode in ("1", "L", "LA") else "RGB"))
+                    shown = to_bytes(np.asarray(upright, np.float64))
+                    return 255 - shown if _white_is_zero(image) else shown
+                return np.asarray(upright.convert("L" if image.mode in ("1", "L", "LA") else "RGB"))
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise Unreadable(" ".join(str(error).split()) or type(error).__name__) from None
+
+
+FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "GIF", "WEBP", "JPEG2000", "PPM")
+"""Forms that are read; others start programs (PostScript) or are no images of radiographs."""
+
+
+def _white_is_zero(image) -> bool:
+    """Return whether a TIFF says that its smallest number is white, which Pillow heeds for 8 bits
+    only.
+    """
+    return image.format == "TIFF" and image.tag_v2.get(262) == 0
 
 
 def to_bytes(values: np.ndarray, low: float | None = None, high: float | None = None) -> np.ndarray:
@@ -53,7 +69,8 @@ def to_bytes(values: np.ndarray, low: float | None = None, high: float | None = 
     least, most = robust_range(values)
     low = least if low is None else low
     high = most if high is None else high
-    return np.round(255 * np.clip((values - low) / max(high - low, 1e-9), 0, 1)).astype(np.uint8)
+    share = np.nan_to_num((values - low) / max(high - low, 1e-9))  # what is no number is black
+    return np.round(255 * np.clip(share, 0, 1)).astype(np.uint8)
 
 
 def windowed(

@@ -10,8 +10,9 @@ from typing import NamedTuple
 import numpy as np
 
 from jaxrl.app.errors import UserError
-from sae.data.cases import Cases
+from sae.data.cases import NORMAL, Cases
 from sae.data.images import read_image
+from sae.data.tables import BLANKS
 
 
 class Row(NamedTuple):
@@ -52,26 +53,40 @@ def find_table(root: Path, pattern: str) -> Path:
     return found[-1].with_name(found[-1].name.removesuffix(".gz"))
 
 
-def listed_labels(words: Sequence[str], names: Sequence[str], where: str) -> tuple[float, ...]:
-    """Labels of a radiograph whose table lists what is present.
+def listed_labels(
+    words: Sequence[str], names: Sequence[str], where: str
+) -> tuple[float, ...] | None:
+    """Labels of a radiograph whose table lists what is present; None for a blank list, which does
+    not say that all else is absent.
 
     Raises:
-      UserError: a word is none of `names`, so that it would be lost.
+      UserError: a word is none of `names`, so that it would be lost, or the list says No Finding
+        with a finding.
     """
-    present = {word.strip() for word in words if word.strip()}
+    present = {word.strip() for word in words if word.strip().lower() not in BLANKS}
+    if not present:
+        return None
+    if NORMAL in present and len(present) > 1:
+        raise UserError(f"{where} says {NORMAL} and {min(present - {NORMAL})!r}: which one is it?")
     unknown = sorted(present - set(names))
     if unknown:
         raise UserError(f"{where} names the finding {unknown[0]!r}, which this set does not have")
     return tuple(float(name in present) for name in names)
 
 
+def view_name(text: str | None) -> str:
+    """A view without spaces around it; "" where a table has none ("nan", say)."""
+    text = (text or "").strip()
+    return "" if text.lower() in BLANKS else text
+
+
 def wanted_view(view: str | None, views: Sequence[str]) -> str | None:
     """Reason against a radiograph whose view is not wanted; None for one that is."""
-    view = (view or "").strip()
+    view = view_name(view)
     if not views or view in views:
         return None
     if not view:
-        return 'its table names no view (--views "" keeps such radiographs, too)'
+        return "its table names no view (--views all keeps such radiographs, too)"
     return f"its view is {view}, and {', '.join(v or 'blank' for v in views)} were asked for"
 
 
@@ -104,7 +119,8 @@ def cases_of_rows(
     Raises:
       UserError: no row is left.
     """
-    there = [(row.view or "").strip() for row in rows]
+    rows = [row._replace(view=view_name(row.view)) for row in rows]
+    there = [row.view for row in rows]
     check_views(source.views, there, source.name)
     reasons = [wanted_view(view, source.views) for view in there]
     kept = [row for row, reason in zip(rows, reasons, strict=True) if reason is None]
@@ -116,10 +132,11 @@ def cases_of_rows(
     split = ()
     if test is not None:
         split = with_validation(people, ["test" if row.id in test else "train" for row in kept])
-    seen = [(row.view or "").strip() for row in kept]
-    acquisition = {}
+    seen, acquisition = [row.view for row in kept], {}
     if len(set(seen)) > 1:
-        acquisition["AP view"] = np.array([v.startswith("AP") for v in seen], np.float32)
+        acquisition["AP view"] = np.array(
+            [v.startswith("AP") if v else np.nan for v in seen], np.float32
+        )
     cases = Cases(
         tuple(row.id for row in kept),
         people,

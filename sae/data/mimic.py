@@ -8,10 +8,10 @@ import numpy as np
 
 from jaxrl.app.errors import UserError
 from jaxrl.app.old_names import attributes
-from sae.data.cases import CHEXPERT, Cases
+from sae.data.cases import CHEXPERT, Cases, side
 from sae.data.images import read_image
-from sae.data.layouts import check_views, wanted_view
-from sae.data.tables import labels, read_table
+from sae.data.layouts import check_views, view_name, wanted_view
+from sae.data.tables import labels, person, read_table
 
 FRONTAL = ("PA", "AP")
 
@@ -62,20 +62,26 @@ def mimic(
     labels_at = Path(f"{start}{labeler}.csv")
     label_rows = read_table(labels_at, ("subject_id", "study_id", *CHEXPERT))
     table = labels(label_rows, CHEXPERT, labels_at)
-    row_of = {(row["subject_id"], row["study_id"]): number for number, row in enumerate(label_rows)}
+    row_of = {_study(row): number for number, row in enumerate(label_rows)}
     side_of = {
-        row["dicom_id"]: row["split"]
+        row["dicom_id"].strip(): side(row["split"])
         for row in read_table(Path(f"{start}split.csv"), ("dicom_id", "split"))
     }
     metadata = read_table(
         Path(f"{start}metadata.csv"), ("dicom_id", "subject_id", "study_id", "ViewPosition")
     )
     kept, skipped = [], []
-    check_views(views, [(row["ViewPosition"] or "").strip() for row in metadata], str(root))
+    for row in metadata:
+        row["subject_id"], row["study_id"] = _study(row)
+        row["ViewPosition"], row["dicom_id"] = (
+            view_name(row["ViewPosition"]),
+            row["dicom_id"].strip(),
+        )
+    check_views(views, [row["ViewPosition"] for row in metadata], str(root))
     for row in metadata:
         key = (row["subject_id"], row["study_id"])
         if (reason := wanted_view(row["ViewPosition"], views)) is not None:
-            if not (row["ViewPosition"] or "").strip():  # it may be frontal: counted and listed
+            if not row["ViewPosition"]:  # it may be frontal: counted and listed
                 skipped.append((row["dicom_id"], reason))
             continue
         if key not in row_of or row["dicom_id"] not in side_of:
@@ -97,12 +103,21 @@ def mimic(
         table[[number for _, number, _ in kept]],
         lambda i: read_image(paths[i]),
         texts,
-        {"AP view": np.array([row["ViewPosition"] == "AP" for row, *_ in kept], np.float32)},
+        {"AP view": np.array([_ap(row["ViewPosition"]) for row, *_ in kept], np.float32)},
         tuple(side_of[row["dicom_id"]] for row, *_ in kept),
         tuple(skipped),
         f"MIMIC-CXR-JPG in {root}",
     )
     return cases, paths
+
+
+def _study(row):
+    """Numbers of patient and study; spreadsheets write them with decimals."""
+    return person(row["subject_id"]), person(row["study_id"])
+
+
+def _ap(view):
+    return float(view == "AP") if view else np.nan
 
 
 def _text(path):

@@ -27,7 +27,7 @@ def read_table(path: Path, columns: Sequence[str] = ()) -> list[dict[str, str]]:
             text = _SEPARATOR_LINE.sub("", decoded(stream.read()))
     except (OSError, UnicodeDecodeError, EOFError) as error:
         raise UserError(f"{file} cannot be read as a table ({error})") from None
-    names, rows = table_of(text, file, _separator(text.partition("\n")[0]))
+    names, rows = table_of(text, file, _separator(text[: 2**16].splitlines()[0] if text else ""))
     missing = [name for name in columns if name not in names]
     if missing:
         raise UserError(f"{file} has no column {', '.join(missing)}; it has {', '.join(names)}")
@@ -51,8 +51,8 @@ def decoded(data: bytes) -> str:
 
 
 def _separator(head: str) -> str:
-    """The separator that a header has most of: comma, semicolon or tabulator."""
-    return max(",;\t", key=head.count)
+    """The separator that a header has most of: comma, semicolon, tabulator or bar."""
+    return max(",;\t|", key=head.count)
 
 
 def person(text: str) -> str:
@@ -71,9 +71,27 @@ def person(text: str) -> str:
     return whole if point and whole.isdigit() and rest and not rest.strip("0") else text
 
 
+def check_people(patients: Sequence[str], where: Path) -> None:
+    """Refuse patients that zeros in front alone tell apart: a table that once lost them would put
+    one patient on two sides of the split.
+
+    Raises:
+      UserError: naming two such patients.
+    """
+    seen: dict[str, str] = {}
+    for patient in patients:
+        if patient.isdigit():
+            other = seen.setdefault(patient.lstrip("0"), patient)
+            if other != patient:
+                raise UserError(
+                    f"{where} has patients {other} and {patient}, which zeros in front alone tell "
+                    "apart: write the same number for one patient, or add a letter if they are two"
+                )
+
+
 WORDS = {"true": 1.0, "false": 0.0}
 """Labels in words."""
-BLANKS = ("", "nan", "na", "n/a", "none", "null")
+BLANKS = ("", "nan", "na", "n/a", "#n/a", "<na>", "none", "null")
 """Texts of a label that is not there."""
 
 

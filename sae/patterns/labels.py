@@ -64,18 +64,23 @@ def acquisition_aucs(signal: np.ndarray, acquisition: Mapping[str, np.ndarray]) 
     one that does not vary.
 
     Numbers of two values: radiographs with the larger one. Others: radiographs in the highest or in
-    the lowest quarter, whichever is predicted better.
+    the lowest quarter, whichever is predicted better. NaN, where a table says nothing, does not
+    count.
     """
     found = {}
     for name, values in acquisition.items():
         values = np.asarray(values, np.float64)
-        low, high = np.percentile(values, [25, 75])
+        known = np.isfinite(values)
+        if not known.any():
+            found[name] = 0.5
+            continue
+        low, high = np.percentile(values[known], [25, 75])
         sides = (
-            (values == values.max(),)
-            if len(np.unique(values)) == 2
+            (values == values[known].max(),)
+            if len(np.unique(values[known])) == 2
             else (values >= high, values <= low)
         )
-        areas = [metrics.auc(signal, side).value for side in sides]
+        areas = [metrics.auc(signal, side, known).value for side in sides]
         found[name] = float(np.nanmax(areas)) if not np.all(np.isnan(areas)) else 0.5
     return found
 

@@ -95,12 +95,14 @@ def _shortcut(found, column, labels, acquisition, group):
     logit = np.asarray(found.logit)[:, column]
     reduced = without(found, numbers)[:, column]
     values = np.asarray(acquisition.get(kind, np.ones(len(logit))), np.float64)
-    taken = values == values.max() if len(np.unique(values)) == 2 else np.ones(len(logit), bool)
+    known = values[np.isfinite(values)]
+    two = len(np.unique(known)) == 2
+    taken = values == known.max() if two else np.ones(len(logit), bool)
     change = float((reduced - logit)[taken].mean()) if taken.any() else 0.0
     if abs(change) < NOTICEABLE:
         return None
-    known = np.isin(labels[:, column], (0, 1))
-    areas = [metrics.auc(score, labels[:, column], known).value for score in (logit, reduced)]
+    sure = np.isin(labels[:, column], (0, 1))
+    areas = [metrics.auc(score, labels[:, column], sure).value for score in (logit, reduced)]
     return Shortcut(kind, tuple(numbers), change, int(taken.sum()), *map(float, areas))
 
 

@@ -1,7 +1,7 @@
 """The first page: what each finding rests on, the classifier, the catalogue, and the cases."""
 
 from jaxrl.app import html
-from sae.data.cases import Cases
+from sae.data.cases import Cases, by_reason
 from sae.patterns.catalogue import CATEGORIES, NORMAL, Catalogue, Pattern
 from sae.patterns.leanings import Leaning, families, sentence
 from sae.report import svg
@@ -56,9 +56,21 @@ def index_page(catalogue: Catalogue, cases: Cases, site: Site, case_rows: list[i
     )
     body.append(html.section("Run", html.facts(site.facts)))
     if cases.skipped:
-        listed = html.bullets(f"{name}: {why}" for name, why in cases.skipped)
-        body.append(html.section(f"{len(cases.skipped)} radiographs were skipped", listed))
+        body.append(skipped_part(cases))
     return html.page(site.title, *body, warnings=site.notes)
+
+
+def skipped_part(cases: Cases):
+    """Radiographs that were skipped, counted by reason; names can be opened."""
+    listed = [
+        html.details(f"{len(names)}: {why}", html.paragraph(", ".join(names[:MOST_NAMES])))
+        for why, names in by_reason(cases.skipped).items()
+    ]
+    return html.section(f"{len(cases.skipped)} radiographs were skipped", *listed)
+
+
+MOST_NAMES = 500
+"""Names of skipped radiographs that a page lists for one reason; the embeddings file has all."""
 
 
 NORMAL_NOTE = (

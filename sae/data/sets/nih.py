@@ -30,21 +30,19 @@ def nih(root: Path, views: tuple[str, ...] = ()) -> tuple[Cases, list[Path]]:
     folder = table.parent
     rows, places = read_table(table, COLUMNS), _places(folder)
     names = (*FINDINGS, NORMAL)
-    kept = []
+    kept, skipped = [], []
     for number, row in enumerate(rows, 2):
         name = row["Image Index"].strip()
         where = f"row {number} of {table}"
-        kept.append(
-            Row(
-                name,
-                person(row["Patient ID"]),
-                places.get(name, folder / "images" / name),
-                listed_labels(row["Finding Labels"].split("|"), names, where),
-                row["View Position"],
-            )
-        )
+        labels = listed_labels(row["Finding Labels"].split("|"), names, where)
+        if labels is None:
+            skipped.append((name, "its list of findings is blank"))
+            continue
+        patient = person(row["Patient ID"]).lstrip("0") or "0"  # 1 and 00001 are one
+        path = places.get(name, folder / "images" / name)
+        kept.append(Row(name, patient, path, labels, row["View Position"]))
     test = _listed(folder / "test_list.txt")
-    source = Source(f"ChestX-ray14 in {folder}", names, views)
+    source = Source(f"ChestX-ray14 in {folder}", names, views, tuple(skipped))
     return cases_of_rows(kept, source, test)
 
 

@@ -3,7 +3,9 @@ box.
 """
 
 from collections import defaultdict
+from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -12,7 +14,7 @@ from sae.data.cases import NORMAL, Cases
 from sae.data.layouts import Row, Source, cases_of_rows
 from sae.data.tables import label, read_table
 
-SPELLED = {"No finding": NORMAL}
+SPELLED = {"No finding": NORMAL, "Other disease": "Other diseases"}
 """Names of labels that other sets spell otherwise."""
 NOT_LABELS = ("image_id", "rad_id", "rad_ID", "class_name", "class_id")
 BOXES = ("x_min", "y_min", "x_max", "y_max")
@@ -40,13 +42,11 @@ def vindr(root: Path) -> tuple[Cases, list[Path]]:
             "VinDr-CXR"
         )
     sides = [(side, _votes(table)) for side, table in found]
-    names = tuple(dict.fromkeys(name for _, votes in sides for name in votes[1]))
+    names = tuple(dict.fromkeys(name for _, votes in sides for name in votes.names))
     kept, test = [], set()
-    for side, (votes, _) in sides:
+    for side, (votes, _, absent) in sides:
         for image, rows in votes.items():
-            values = tuple(
-                float(np.mean([row.get(name, 0.0) for row in rows]) > 0.5) for name in names
-            )
+            values = tuple(majority([row.get(name, absent) for row in rows]) for name in names)
             kept.append(Row(image, image, _image(root / side / image), values))
             if side == "test":
                 test.add(image)
@@ -62,8 +62,20 @@ def _table(root, side):
     return None
 
 
-def _votes(table):
-    """Labels of each image, one dictionary per radiologist; and all names."""
+class Votes(NamedTuple):
+    """Labels of one table."""
+
+    by_image: dict[str, list[dict[str, float]]]
+    """One dictionary per radiologist of each image."""
+    names: tuple[str, ...]
+    absent: float
+    """Value of a finding that the table does not have: 0 in a table of boxes, whose radiologists
+    drew none; else unknown.
+    """
+
+
+def _votes(table) -> Votes:
+    """Read the labels of a table."""
     rows = read_table(table, ("image_id",))
     names, votes = {}, defaultdict(dict)
     boxes = bool(rows) and "class_name" in rows[0]
@@ -75,13 +87,20 @@ def _votes(table):
             names[name] = mine[name] = 1.0
             continue
         for column, text in row.items():
-            if column in NOT_LABELS or column in BOXES or column is None:
+            if not column or column in NOT_LABELS or column in BOXES:
                 continue
             name = SPELLED.get(column, column)
             names[name] = 1.0
             value = label(text, f"column {column} of {table}, row {number}")
-            mine[name] = max(mine.get(name, 0.0), 0.0 if np.isnan(value) else value)
-    return {image: list(by.values()) for image, by in votes.items()}, tuple(names)
+            mine[name] = np.fmax(mine.get(name, np.nan), value)
+    by_image = {image: list(by.values()) for image, by in votes.items()}
+    return Votes(by_image, tuple(names), 0.0 if boxes else float("nan"))
+
+
+def majority(votes: Sequence[float]) -> float:
+    """1 where most of those who say anything say so, else 0; NaN where nobody does."""
+    said = [vote for vote in votes if not np.isnan(vote)]
+    return float(np.mean(said) > 0.5) if said else float("nan")
 
 
 def _image(stem):

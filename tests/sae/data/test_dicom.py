@@ -167,7 +167,176 @@ def test_windows_of_no_width_are_none():
     assert window(np.zeros(2), 1.0, 0.0) is None and window(np.zeros(2), None, 2.0) is None
 
 
-SHIPPED = sorted((Path(pydicom.__file__).parent / "data" / "test_files").glob("*.dcm"))
+def compressed(path, stream, pixels, syntax):
+    """Write a file whose pixels are one compressed stream."""
+    from pydicom.encaps import encapsulate
+
+    data = pydicom.dcmread(made(path, pixels, 8))
+    data.file_meta.TransferSyntaxUID = syntax
+    data.PixelData = encapsulate([stream])
+    data["PixelData"].VR, data["PixelData"].is_undefined_length = "OB", True
+    data.save_as(path)
+    return path
+
+
+def jpeg(pixels, form="JPEG"):
+    """Bytes of an image as JPEG or JPEG 2000."""
+    import io
+
+    from PIL import Image
+
+    out = io.BytesIO()
+    Image.fromarray(pixels).save(out, form, **({"no_jp2": True} if form != "JPEG" else {}))
+    return out.getvalue()
+
+
+GRAY = (np.indices((48, 64)).sum(0) * 2).astype(np.uint8)
+
+
+def test_padding_is_found_in_whatever_form_it_is_written(tmp_path):
+    signed = (RAMP.astype(np.int32) - 2048).astype("<i2")
+    signed[:8] = -30000
+    for kind, value in (("SS", -30000), ("US", 65536 - 30000)):
+        file = made(tmp_path / f"{kind}.dcm", signed, 16)
+        data = pydicom.dcmread(file)
+        data.PixelRepresentation = 1
+        data.add_new("PixelPaddingValue", kind, value)
+        data.save_as(file)
+        shown = read_image(file)
+        assert (shown[:8] == 0).all() and shown[8:].min() == 0 and shown[8:].max() == 255
+    beyond = RAMP.copy()
+    beyond[:8] = 0xFFFF  # more than the 12 bits in use can say
+    shown = read_image(made(tmp_path / "b.dcm", beyond, PixelPaddingValue=0xFFFF))
+    assert (shown[:8] == 0).all() and shown[8:].max() == 255
+
+
+def test_numbers_in_the_upper_bits_are_moved_down(tmp_path):
+    plain = read_image(made(tmp_path / "a.dcm"))
+    file = made(tmp_path / "b.dcm", RAMP << 4, HighBit=15)
+    np.testing.assert_array_equal(read_image(file), plain)
+
+
+@pytest.mark.parametrize("syntax", ["ImplicitVRLittleEndian", "ExplicitVRLittleEndian"])
+def test_files_without_a_meta_header_are_read(tmp_path, syntax):
+    file = made(tmp_path / "a.dcm")
+    expected = read_image(file)
+    data = pydicom.dcmread(file)
+    data.file_meta.TransferSyntaxUID = getattr(pydicom.uid, syntax)
+    data.save_as(file, implicit_vr=syntax.startswith("Implicit"))
+    whole = file.read_bytes()
+    file.write_bytes(whole[144 + int.from_bytes(whole[140:144], "little") :])
+    np.testing.assert_array_equal(read_image(file), expected)
+
+
+def test_color_spaces_and_byte_orders_agree_with_their_pixels(tmp_path):
+    from PIL import Image
+
+    colors = np.stack([GRAY, 255 - GRAY, GRAY // 2], -1)
+    luma = np.asarray(Image.fromarray(colors).convert("YCbCr"))
+    file = made(tmp_path / "a.dcm", luma, 8, PhotometricInterpretation="YBR_FULL")
+    np.testing.assert_allclose(read_image(file).astype(int), colors, atol=3)
+    even, odd = luma[:, ::2].astype(int), luma[:, 1::2].astype(int)
+    packed = np.stack(
+        [even[..., 0], odd[..., 0], *((even + odd)[..., 1:] // 2).transpose(2, 0, 1)], -1
+    )
+    file = made(
+        tmp_path / "b.dcm",
+        luma,
+        8,
+        PhotometricInterpretation="YBR_FULL_422",
+        PixelData=packed.astype(np.uint8).tobytes(),
+    )
+    assert np.abs(read_image(file).astype(int) - colors).mean() < 4
+    planes = colors.transpose(2, 0, 1).tobytes()
+    file = made(tmp_path / "c.dcm", colors, 8, PlanarConfiguration=1, PixelData=planes)
+    np.testing.assert_array_equal(read_image(file), colors)
+
+
+def test_rescaling_comes_before_the_window(tmp_path):
+    fields = {"RescaleSlope": -1, "RescaleIntercept": 4095}
+    shown = read_image(made(tmp_path / "a.dcm", **fields))
+    np.testing.assert_array_equal(shown, 255 - read_image(made(tmp_path / "b.dcm")))
+    windows = {"WindowCenter": [3000, 10], "WindowWidth": [1001, 5]}
+    shown = read_image(made(tmp_path / "c.dcm", **fields, **windows))
+    expected = 255 * np.clip((4095.0 - RAMP - 2999.5) / 1000 + 0.5, 0, 1)
+    np.testing.assert_allclose(shown, expected, atol=0.51)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [{"WindowCenter": 90000, "WindowWidth": 10}, {"RescaleSlope": 0, "RescaleIntercept": 0}],
+)
+def test_pictures_that_show_nothing_are_refused(tmp_path, fields):
+    with pytest.raises(Unreadable, match="all pixels one gray"):
+        read_image(made(tmp_path / "a.dcm", **fields))
+
+
+def test_cut_and_mismatched_streams_are_refused_before_decoding(tmp_path):
+    syntax = pydicom.uid.JPEGBaseline8Bit
+    whole = jpeg(GRAY)
+    shown = read_image(compressed(tmp_path / "a.dcm", whole, GRAY, syntax))
+    assert np.abs(shown.astype(float) - 255.0 * GRAY / GRAY.max()).mean() < 3
+    with pytest.raises(Unreadable, match="it was cut"):
+        read_image(compressed(tmp_path / "b.dcm", whole[: len(whole) // 2], GRAY, syntax))
+    wide = np.zeros((9, 4000), np.uint8)
+    for stream, kind in (
+        (jpeg(wide), syntax),
+        (jpeg(wide, "JPEG2000"), pydicom.uid.JPEG2000Lossless),
+    ):
+        with pytest.raises(Unreadable, match="its compressed image has 9 x 4000"):
+            read_image(compressed(tmp_path / "c.dcm", stream, GRAY, kind))
+
+
+def test_a_deflated_file_is_read_unless_it_inflates_without_end(tmp_path, monkeypatch):
+    from sae.data import dicom
+
+    file = made(tmp_path / "a.dcm")
+    expected = read_image(file)
+    data = pydicom.dcmread(file)
+    data.file_meta.TransferSyntaxUID = pydicom.uid.DeflatedExplicitVRLittleEndian
+    data.save_as(file)
+    np.testing.assert_array_equal(read_image(file), expected)
+    monkeypatch.setattr(dicom, "MOST_DEFLATED", 1000)
+    with pytest.raises(Unreadable, match="inflates to more than 1,000 bytes"):
+        read_image(file)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_compressed_and_uncompressed_files_of_pydicom_agree():
+    plain = read_image(FILES / "MR_small.dcm")
+    for name in ("RLE", "bigendian", "implicit", "jp2klossless", "jpeg_ls_lossless"):
+        np.testing.assert_array_equal(read_image(FILES / f"MR_small_{name}.dcm"), plain)
+
+
+def test_photographs_stand_upright_and_white_tiffs_are_turned(tmp_path):
+    from PIL import Image
+
+    exif = Image.Exif()
+    exif[0x0112] = 6  # the camera was turned
+    Image.fromarray(GRAY).save(tmp_path / "a.png", exif=exif)
+    np.testing.assert_array_equal(read_image(tmp_path / "a.png"), np.rot90(GRAY, -1))
+    deep = GRAY.astype(np.uint16) * 16
+    Image.fromarray(deep).save(tmp_path / "b.tif")
+    Image.fromarray(deep).save(tmp_path / "c.tif", tiffinfo={262: 0})
+    np.testing.assert_array_equal(
+        read_image(tmp_path / "c.tif"), 255 - read_image(tmp_path / "b.tif")
+    )
+
+
+def test_films_and_programs_are_no_radiographs(tmp_path):
+    from PIL import Image
+
+    pages = [Image.fromarray(GRAY), Image.fromarray(GRAY // 2)]
+    pages[0].save(tmp_path / "a.tif", save_all=True, append_images=pages[1:])
+    with pytest.raises(Unreadable, match="2 images"):
+        read_image(tmp_path / "a.tif")
+    pages[0].save(tmp_path / "b.eps")
+    with pytest.raises(Unreadable, match="cannot identify"):
+        read_image(tmp_path / "b.eps")
+
+
+FILES = Path(pydicom.__file__).parent / "data" / "test_files"
+SHIPPED = sorted(FILES.glob("*.dcm"))
 
 
 @pytest.mark.parametrize("file", SHIPPED, ids=lambda file: file.name)

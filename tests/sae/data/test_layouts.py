@@ -1,11 +1,14 @@
 """NIH ChestX-ray14, PadChest and VinDr-CXR as they are published, and the choice of views."""
 
 import csv
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from jaxrl.app.errors import UserError
+from sae.data.cases import CHEXPERT, check_split
+from sae.data.mimic import mimic
 from sae.data.sets.nih import nih
 from sae.data.sets.padchest import padchest
 from sae.data.sets.vindr import vindr
@@ -71,6 +74,30 @@ def test_a_finding_that_the_set_does_not_have_is_refused(tmp_path):
         nih(tmp_path / "none")
 
 
+def test_blank_lists_and_contradictions_of_chestxray14(tmp_path):
+    nih_folder(tmp_path, ("Effusion", "", "No Finding"))
+    cases, _ = nih(tmp_path)
+    assert len(cases) == 2
+    assert cases.skipped == (("00000001_000.png", "its list of findings is blank"),)
+    nih_folder(tmp_path, ("No Finding|Mass",))
+    with pytest.raises(UserError, match="says No Finding and 'Mass'"):
+        nih(tmp_path)
+
+
+def test_numbers_of_patients_with_and_without_zeros_are_one(tmp_path):
+    nih_folder(tmp_path)
+    file = tmp_path / "Data_Entry_2017_v2020.csv"
+    text = file.read_text().replace("_000.png,Hernia,0,1,", "_000.png,Hernia,0,00001,")
+    file.write_text(text.replace(",1,058Y", ",1.0,058Y").replace(",AP,", ",nan,"))
+    cases, _ = nih(tmp_path)
+    assert cases.patients == ("0", "0", "1", "1")
+    np.testing.assert_array_equal(cases.acquisition["AP view"], [np.nan, 0, np.nan, 0])
+    assert len(nih(tmp_path, ("PA",))[0].skipped) == 2
+    (tmp_path / "test_list.txt").write_text("00000002_000.png\n")
+    with pytest.raises(UserError, match="patient 1 is in both"):
+        check_split(nih(tmp_path)[0])
+
+
 PADCHEST = ["ImageID", "ImageDir", "PatientID", "Projection", "Report", "Labels"]
 
 
@@ -97,6 +124,69 @@ def test_padchest_is_read_with_blank_and_excluded_ones_listed(tmp_path):
     table(tmp_path / "PADCHEST_a.csv", PADCHEST, [("a.png", "0", "1", "PA", "", "normal, mass")])
     with pytest.raises(UserError, match="no list of labels"):
         padchest(tmp_path / "PADCHEST_a.csv")
+
+
+def test_padchests_kinds_belong_to_their_finding_and_unchanged_is_no_negative(tmp_path):
+    labels = [
+        "['rib fracture', 'lobar atelectasis', nan]",
+        "['callus rib fracture', 'hydropneumothorax']",
+        "['unchanged', 'pleural effusion']",
+        "['unchanged']",
+        "['', nan]",
+        "nan",
+        '["normal"]',
+    ]
+    rows = [(f"{i}.png", "0", str(i), "PA", "", text) for i, text in enumerate(labels)]
+    table(tmp_path / "PADCHEST_a.csv", PADCHEST, rows)
+    cases, _ = padchest(tmp_path)
+    named = [
+        {f for f, v in zip(cases.findings, row, strict=True) if v == 1} for row in cases.labels
+    ]
+    assert named == [
+        {"fracture", "atelectasis"},
+        {"fracture", "pneumothorax", "pleural effusion"},
+        {"pleural effusion"},
+        {"No Finding"},
+    ]
+    assert np.isnan(cases.labels[2]).sum() == len(cases.findings) - 1
+    assert not np.isnan(cases.labels[[0, 1, 3]]).any()
+    reasons = dict(cases.skipped)
+    assert reasons["3.png"] == "its labels say nothing but unchanged"
+    assert reasons["4.png"] == reasons["5.png"] == "its list of labels is blank"
+
+
+def test_vindr_leaves_findings_of_the_other_side_unknown(tmp_path):
+    for side, name in (("train", "Tumor"), ("test", "Cyst")):
+        head = ["image_id", "rad_id", name, "No finding"]
+        rows = [(side, "R1", 1, 0), (side, "R2", "", 0), (f"{side}2", "R1", "", 1)]
+        table(tmp_path / f"image_labels_{side}.csv", head, rows)
+    cases, _ = vindr(tmp_path)
+    assert cases.findings == ("Tumor", "No Finding", "Cyst")
+    expected = [[1, 0, np.nan], [np.nan, 1, np.nan], [np.nan, 0, 1], [np.nan, 1, np.nan]]
+    np.testing.assert_array_equal(cases.labels, expected)
+
+
+def test_mimics_tables_may_write_numbers_with_decimals(tmp_path):
+    start = tmp_path / "mimic-cxr-2.0.0-"
+    findings = dict.fromkeys(CHEXPERT, "") | {"Edema": "-1.0"}
+    table(
+        Path(f"{start}chexpert.csv"),
+        ["subject_id", "study_id", *findings],
+        [("10000032.0", "50414267.0", *findings.values())],
+    )
+    head = ["dicom_id", "subject_id", "study_id", "ViewPosition"]
+    rows = [("a", "10000032", "50414267", "PA"), ("b", "10000032", "50414267", "nan")]
+    table(Path(f"{start}metadata.csv"), head, rows)
+    table(
+        Path(f"{start}split.csv"),
+        ["dicom_id", "study_id", "subject_id", "split"],
+        [(name, "50414267", "10000032", "val") for name in "ab"],
+    )
+    cases, paths = mimic(tmp_path)
+    assert cases.ids == ("a",) and cases.split == ("validate",)
+    assert paths[0] == tmp_path / "files/p10/p10000032/s50414267/a.jpg"
+    assert cases.labels[0, CHEXPERT.index("Edema")] == -1
+    assert "names no view" in dict(cases.skipped)["b"]
 
 
 def test_vindr_takes_the_majority_of_radiologists(tmp_path):

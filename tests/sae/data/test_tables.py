@@ -7,6 +7,7 @@ from jaxrl.app.errors import UserError
 from sae.data.cases import side
 from sae.data.folder import folder
 from sae.data.tables import label, person, read_table
+from sae.patterns.labels import acquisition_aucs
 
 ROWS = [("a.png", "12", "1"), ("b.png", "12.0", "0"), ("c.png", "13", "")]
 
@@ -18,7 +19,7 @@ def written(path, separator=",", encoding="utf-8", head=("path", "patient", "Eff
     return path
 
 
-@pytest.mark.parametrize("separator", [",", ";", "\t"])
+@pytest.mark.parametrize("separator", [",", ";", "\t", "|"])
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "latin-1"])
 def test_separators_and_encodings_give_one_table(tmp_path, separator, encoding):
     cases, _ = folder(written(tmp_path / "t.csv", separator, encoding), ("Effusion",))
@@ -59,6 +60,27 @@ def test_sides_and_patients_have_one_name():
     ]
     assert side("holdout") == "holdout"
     assert person("0012") == "0012" and person("12.50") == "12.50" and person("a.0") == "a.0"
+
+
+def test_patients_that_zeros_alone_tell_apart_are_refused(tmp_path):
+    rows = [("a.png", "12", "1"), ("b.png", "0012", "0")]
+    with pytest.raises(UserError, match="patients 12 and 0012, which zeros in front"):
+        folder(written(tmp_path / "t.csv", rows=rows), ("Effusion",))
+    cases, _ = folder(
+        written(tmp_path / "t.csv", rows=[("a.png ", "0013", "1"), (" b.png", "0012", "0")]),
+        ("Effusion",),
+    )
+    assert cases.patients == ("0013", "0012") and cases.ids == ("a.png", "b.png")
+
+
+def test_blank_acquisition_numbers_are_left_out_of_measures(tmp_path):
+    rows = [("a.png", "1", "1", "2"), ("b.png", "2", "0", ""), ("c.png", "3", "0", "nan")]
+    file = written(tmp_path / "t.csv", head=("path", "patient", "Effusion", "mAs"), rows=rows)
+    cases, _ = folder(file, ("Effusion",), ("mAs",))
+    np.testing.assert_array_equal(cases.acquisition["mAs"], [2, np.nan, np.nan])
+    signal, values = np.array([0.0, 1, 2, 3, 9, 9]), np.array([0, 0, 1, 1, np.nan, np.nan])
+    assert acquisition_aucs(signal, {"AP": values})["AP"] == 1.0
+    assert acquisition_aucs(signal, {"AP": values * np.nan})["AP"] == 0.5
 
 
 @pytest.mark.parametrize(
