@@ -73,7 +73,7 @@ class TunixBackend:
                 texts + texts[:1] * (self.local.batch - len(texts)),
                 max_generation_steps=sampling.max_tokens,
                 max_prompt_length=length,
-                eos_tokens=[self.loaded.tokenizer.eos_token_id, *stops],
+                eos_tokens=[*ends(self.loaded.tokenizer), *stops],
                 temperature=sampling.temperature,
                 top_p=None if greedy else sampling.top_p,
                 seed=(part[0][0].seed + start) % 2**31,
@@ -134,6 +134,13 @@ class TunixBackend:
             )
             self._samplers[cache] = sampler.Sampler(self.loaded.model, self.loaded.tokenizer, sizes)
         return self._samplers[cache]
+
+
+def ends(tokenizer: Any) -> list[int]:
+    """Ids that end a response, the end token first: behind a sampled pad, which Tunix hides from
+    the model, nothing sensible could follow.
+    """
+    return [tokenizer.eos_token_id, tokenizer.pad_token_id]
 
 
 SHORTEST = 64

@@ -17,7 +17,7 @@ from jaxrl.app.errors import UserError, first_line
 from reasoning.e2c.format import TAGS
 from reasoning.e2c.llm import extra, rope
 from reasoning.e2c.llm.config import LocalModel
-from reasoning.e2c.llm.tags import add_tags, check_tags, missing_tags, tag_ids
+from reasoning.e2c.llm.tags import add_tags, check_tags, missing_tags, set_pad, tag_ids
 
 ADAPTED = ".*(q_proj|k_proj|v_proj|o_proj|gate_proj|up_proj|down_proj)"
 """Layers with LoRA adapters."""
@@ -52,6 +52,7 @@ def load_model(local: LocalModel) -> Loaded:
             tag_ids(tokenizer)
         pieces = {tag: tokenizer.encode(tag, add_special_tokens=False) for tag in TAGS}
         add_tags(tokenizer)
+    set_pad(tokenizer)  # before the template is dropped: the vocabulary must not depend on it
     if not local.chat:
         tokenizer.chat_template = None
     sizes, mesh = model_config(folder, local), make_mesh(local)

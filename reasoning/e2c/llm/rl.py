@@ -18,6 +18,7 @@ import optax
 from jaxrl.app.errors import UserError
 from jaxrl.app.progress import log
 from jaxrl.train.rundir import open_run
+from reasoning.e2c.backends.tunix_local import ends
 from reasoning.e2c.datagen import Question, questions_from
 from reasoning.e2c.format import DEFAULT, OPEN_PLAN, E2CFormat
 from reasoning.e2c.llm import extra
@@ -56,7 +57,8 @@ def weighted_learner(
             self.rl_cluster.cluster_config.rollout_config.seed = seed_of_batch(
                 config.seed, self._iter_steps
             )
-            example = super()._generate_and_compute_advantage(*args, **kwargs)
+            with ended_rollouts(self.rl_cluster):
+                example = super()._generate_and_compute_advantage(*args, **kwargs)
             seen(example)
             weights = phase_weights(
                 example.completion_ids,
@@ -68,6 +70,32 @@ def weighted_learner(
             return example.replace(advantages=jnp.asarray(example.advantages)[:, None] * weights)
 
     return Weighted
+
+
+@contextlib.contextmanager
+def ended_rollouts(cluster: Any) -> Iterator[None]:
+    """Let responses that ended end with their end token.
+
+    Tunix cuts it off, so that nothing would be learned about where to end. Our choice: a response
+    that ended with a pad gets the end token too.
+    """
+    generate, rollout = cluster.generate, cluster.rollout
+
+    def ended(*args, **kwargs):
+        found = generate(*args, **kwargs)
+        most = cluster.cluster_config.rollout_config.max_tokens_to_generate
+        end = np.array([rollout.eos_id()])
+        found.tokens = [
+            np.concatenate([tokens, end]) if len(tokens) < most else tokens
+            for tokens in found.tokens
+        ]
+        return found
+
+    cluster.generate = ended
+    try:
+        yield
+    finally:
+        cluster.generate = generate
 
 
 def seed_of_batch(seed: int, batch: int) -> int:
@@ -163,7 +191,7 @@ def make_learner(loaded: Loaded, config: RLTraining, folder: Path):
         max_prompt_length=config.max_prompt,
         temperature=config.temperature,
         kv_cache_size=config.max_prompt + config.max_response + 1,
-        eos_tokens=[loaded.tokenizer.eos_token_id],
+        eos_tokens=ends(loaded.tokenizer),
     )
     cluster = cluster_lib.RLCluster(
         actor=loaded.model,

@@ -32,7 +32,7 @@ class Encoded(NamedTuple):
     """R rows of T tokens."""
 
     ids: np.ndarray
-    """int32 `[R, T]`, padded on the right."""
+    """int32 `[R, T]`, padded on the right with any token: `valid` says which are none."""
     valid: np.ndarray
     """bool `[R, T]`"""
     trained: np.ndarray
@@ -67,7 +67,7 @@ def encode_rows(
 
     Args:
       records: rows of the data, as `datagen` writes them.
-      tokenizer: tokenizer of the model; its end token is also the pad.
+      tokenizer: tokenizer of the model.
       config: `max_length` T, and `trained`.
       whole: train all response tokens, also in EF-SFT (rows of the base domain).
       where: name of the data in messages.

@@ -1,4 +1,4 @@
-"""The four tags in a tokenizer: their ids are looked up, never written into code."""
+"""The four tags in a tokenizer, and its pad: ids are looked up, never written into code."""
 
 import json
 from pathlib import Path
@@ -6,7 +6,8 @@ from typing import Any
 
 from jaxrl.app.errors import UserError
 from jaxrl.train.rundir import write_atomically
-from reasoning.e2c.format import CLOSE_PLAN, OPEN_EXECUTION, TAGS
+from reasoning.e2c.format import CLOSE_PLAN, OPEN_EXECUTION, OPEN_PLAN, TAGS, Prompt
+from reasoning.e2c.llm.prompts import prompt_text
 from reasoning.e2c.masks import Markers
 
 
@@ -43,6 +44,45 @@ def add_tags(tokenizer: Any) -> int:
         if missing_tags(tokenizer)
         else 0
     )
+
+
+NEW_PAD = "<|e2c_pad|>"
+"""Pad that is added where no special token is free."""
+ODD = "\N{SNOWMAN} \N{CYRILLIC SMALL LETTER ZHE} \N{PILE OF POO}"
+"""Text that a tokenizer without byte tokens writes with its token for unknown words."""
+
+
+def set_pad(tokenizer: Any) -> int:
+    """Give the tokenizer a pad that no prompt and no response holds, in place; returns its id.
+
+    Tunix masks every pad inside a prompt, and trains on none in a response. Where the pad is also
+    the end token, as in SmolLM2, the ends of turns in a chat template would be hidden from the
+    model, and no response would learn to end. Our choice: the first free special token, one that is
+    named a pad before others.
+    """
+    used = _written(tokenizer)
+    pad = tokenizer.pad_token_id
+    if pad is None or pad in used:
+        special = [
+            (number, token.content)
+            for number, token in sorted(tokenizer.added_tokens_decoder.items())
+            if token.special and number not in used
+        ]
+        free = sorted(special, key=lambda found: "pad" not in found[1].lower())
+        tokenizer.add_special_tokens({"pad_token": free[0][1] if free else NEW_PAD})
+    return tokenizer.pad_token_id
+
+
+def _written(tokenizer: Any) -> set[int]:
+    """Ids of special tokens that prompts and responses hold: beginnings and ends, the tags, and
+    those that the chat template writes.
+    """
+    template = str(getattr(tokenizer, "chat_template", None) or "")
+    prompt = prompt_text(tokenizer, Prompt("a", OPEN_PLAN))
+    texts = [prompt, ODD, *TAGS]
+    found = {n for text in texts for n in tokenizer.encode(text, add_special_tokens=False)}
+    found |= {n for n, token in tokenizer.added_tokens_decoder.items() if token.content in template}
+    return found | {tokenizer.bos_token_id, tokenizer.eos_token_id}
 
 
 def write_tags(folder: Path, ids: dict[str, int]) -> None:

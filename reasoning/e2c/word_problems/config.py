@@ -7,7 +7,7 @@ from typing import Literal
 
 @dataclass(frozen=True)
 class WordStudyConfig:
-    """Sizes. The defaults take about forty minutes of one free core for two seeds."""
+    """Sizes. The defaults take about an hour of one core for two seeds."""
 
     model: Literal["smollm2"] = "smollm2"
     """Model that is trained, as `fetch` names it."""
@@ -15,23 +15,33 @@ class WordStudyConfig:
     """Its folder, if it was fetched before; None: it is fetched into the run folder."""
     seeds: int = 2
     """Trainings from the published weights, each with data and a seed of its own."""
-    rows: int = 240
+    families: int | None = 3
+    """Kinds of stories in each domain, from the first; None: all."""
+    rows: int = 192
     """Word problems of the first training."""
-    more_rows: int = 64
+    more_rows: int = 48
     """Word problems of the further trainings: causal and post-hoc data, and both methods in the new
     domain.
     """
-    epochs: int = 2
+    epochs: int = 1
     """Times that all rows are trained on."""
-    batch: int = 16
+    ef_updates: float = 0.5
+    """Updates of EF-SFT, as a share of full SFT's: plans are a quarter of these rows' tokens, and
+    EF-SFT should train on at most 15 % of full SFT's.
+    """
+    batch: int = 8
     """Rows of an update."""
     micro_batch: int = 8
     """Rows whose gradients are computed at once."""
+    max_length: int = 104
+    """Tokens of a training row; longer ones are left out, and counted. The first three families
+    have at most 97, all of them 114.
+    """
     lora_rank: int = 16
     """Rank of the adapters, which alone are trained."""
     learning_rate: float = 2e-3
     """Learning rate of the adapters."""
-    problems: int = 32
+    problems: int = 40
     """Test problems, the same for all seeds."""
     k: int = 4
     """Plans of the policies."""

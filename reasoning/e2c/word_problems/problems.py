@@ -197,8 +197,19 @@ WHO = ("Ana", "Tom", "Mia", "Leo", "Eva", "Sam")
 WHAT = ("pens", "cups", "books", "nuts", "cards", "eggs", "stamps", "keys")
 
 
-def draw_many(count: int, seed: int, domain: Domain = "daily") -> list[Problem]:
+def draw_many(
+    count: int, seed: int, domain: Domain = "daily", families: int | None = None
+) -> list[Problem]:
     """Draw different problems.
+
+    Args:
+      count: number of problems.
+      seed: seed of the draws.
+      domain: stories of everyday life, or of a workshop.
+      families: kinds of stories, from the first of the domain; None: all.
+
+    Returns:
+      `count` problems whose questions differ.
 
     Raises:
       UserError: the domain does not hold so many.
@@ -206,7 +217,7 @@ def draw_many(count: int, seed: int, domain: Domain = "daily") -> list[Problem]:
     rng, found = np.random.default_rng(seed), {}
     misses = 0
     while len(found) < count and misses < MISSES:
-        problem = draw(rng, domain)
+        problem = draw(rng, domain, families)
         misses += 1
         if problem is not None and problem.question not in found:
             found[problem.question], misses = problem, 0
@@ -215,10 +226,12 @@ def draw_many(count: int, seed: int, domain: Domain = "daily") -> list[Problem]:
     raise UserError(f"{domain} does not hold {count} different problems: ask for fewer")
 
 
-def draw(rng: np.random.Generator, domain: Domain = "daily") -> Problem | None:
+def draw(
+    rng: np.random.Generator, domain: Domain = "daily", families: int | None = None
+) -> Problem | None:
     """Draw one problem; None if a value on its way is negative or too large."""
-    families = FAMILIES[domain]
-    family = families[int(rng.integers(len(families)))]
+    kinds = FAMILIES[domain][:families]
+    family = kinds[int(rng.integers(len(kinds)))]
     numbers = family.draw(rng)
     story = family.stories[int(rng.integers(len(family.stories)))]
     who, what = WHO[int(rng.integers(len(WHO)))], WHAT[int(rng.integers(len(WHAT)))]

@@ -19,16 +19,26 @@ def text(study: Any, found: dict[str, Any]) -> str:
         f"LoRA adapters of rank {study.lora_rank} on {study.model}, trained on {study.rows} rows "
         f"for {study.epochs} epochs in batches of {study.batch}, by {found['seeds']} of "
         f"{study.seeds} seeds; {study.problems} test problems, the same for all seeds. One model "
-        "both plans and executes. Brackets are 95 % intervals over problems and seeds.",
+        f"both plans and executes. {_families(study.families)} Brackets are 95 % intervals over "
+        "problems and seeds.",
         "",
         GOALS_NOTE,
         "",
         *report.claims(verdicts),
         *report.policy_table(found["policies"], JUDGE_NOTE),
-        *report.adaptation_table(found["adapt"], NEW_DOMAIN),
+        *report.adaptation_table(found["adapt"], NEW_DOMAIN + _updates(study.ef_updates)),
         *report.adherence_table(found["adherence"]),
     ]
     return "\n".join(lines) + "\n"
+
+
+def _families(count: int | None) -> str:
+    kinds = "All families of stories" if count is None else f"The first {count} families"
+    return f"{kinds} of both domains are used."
+
+
+def _updates(share: float) -> str:
+    return f"EF-SFT has {share:g} times as many updates as full SFT. "
 
 
 JUDGE_NOTE = (
@@ -36,6 +46,6 @@ JUDGE_NOTE = (
     "is the likelihood of a plan. Greedy decoding is one chain."
 )
 NEW_DOMAIN = (
-    "Stories of a workshop, in other words, and one new pair of steps; executions are of the "
-    "same kind. "
+    "Stories of a workshop, in other words, and (in the third family) a new pair of steps; "
+    "executions are of the same kind. "
 )

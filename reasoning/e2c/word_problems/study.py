@@ -31,11 +31,8 @@ from reasoning.e2c.word_problems.teacher import causal_rows, post_hoc_rows
 
 TEST, NEW, SWAP = 1_000_003, 2_000_003, 3_000_017
 """Offsets of seeds, so that no two sets of problems share one."""
-
-
-LONGEST = 160
-"""Tokens of a training row."""
-LONGEST_PLAN, LONGEST_EXECUTION = 48, 80
+LONGEST_PLAN, LONGEST_EXECUTION = 32, 72
+"""Tokens of plans and executions; right ones have at most 24 and 60."""
 
 
 def settings(study: WordStudyConfig, k: int) -> Settings:
@@ -119,9 +116,12 @@ def check(study: WordStudyConfig) -> None:
     Raises:
       UserError: with the field.
     """
-    for name in ("seeds", "rows", "more_rows", "epochs", "problems", "k", "chains", "lora_rank"):
+    counts = ("seeds", "rows", "more_rows", "epochs", "problems", "k", "chains", "lora_rank")
+    for name in (*counts, *(("families",) if study.families is not None else ())):
         if getattr(study, name) < 1:
             raise UserError(f"{name} is {getattr(study, name)}: it must be at least 1")
+    if not 0 < study.ef_updates <= 1:
+        raise UserError(f"ef_updates is {study.ef_updates}: it must be above 0 and at most 1")
     if study.batch < 1 or study.micro_batch < 1 or study.batch % study.micro_batch:
         raise UserError(
             f"batch {study.batch} is no multiple of micro_batch {study.micro_batch}: choose "
@@ -138,8 +138,8 @@ class OneSeed:
         self.local = LocalModel(
             path=model, dtype="float32", lora_rank=study.lora_rank, chat=False, batch=study.problems
         )
-        self.problems = draw_many(study.problems, TEST)
-        self.new_problems = draw_many(study.problems, TEST, "workshop")
+        self.problems = draw_many(study.problems, TEST, families=study.families)
+        self.new_problems = draw_many(study.problems, TEST, "workshop", study.families)
         self._backend: tuple[str, Remembering] = ("", None)
 
     def all(self) -> dict[str, Any]:
@@ -177,7 +177,7 @@ class OneSeed:
         count = study.rows if name == "base" else study.more_rows
         number = {"base": 1, "causal": 2, "post_hoc": 2, "workshop": NEW}[name]
         domain = "workshop" if name == "workshop" else "daily"
-        drawn = draw_many(count + len(test), base + number, domain)
+        drawn = draw_many(count + len(test), base + number, domain, study.families)
         problems = [p for p in drawn if p.question not in test][:count]
         if name == "post_hoc":
             post_hoc_rows(self.data("causal"), path, problems, study.wrong_plans, base + number)
@@ -185,30 +185,35 @@ class OneSeed:
             log(f"{name}: {causal_rows(problems, path, base + number)}")
         return path
 
+    def training(self, name: str) -> SFTTraining:
+        """Data, updates and settings of a training by name."""
+        study = self.study
+        data = {"ef_sft": "workshop", "full_sft": "workshop"}.get(name, name)
+        count = study.rows if name == "base" else study.more_rows
+        share = study.ef_updates if name == "ef_sft" else 1.0
+        steps = max(1, round(share * study.epochs * count / study.batch))
+        return SFTTraining(
+            data=self.data(data),
+            trained="plan" if name == "ef_sft" else "all",
+            steps=steps,
+            batch=study.batch,
+            micro_batch=study.micro_batch,
+            max_length=study.max_length,
+            learning_rate=study.learning_rate,
+            save_every=max(1, steps // 2),
+            log_every=3,
+            seed=self.seed,
+        )
+
     def trained(self, name: str) -> Path:
         """Run folder of a training, finished or taken up where it broke off."""
         from reasoning.e2c.llm.sft import train
 
         run = self.folder / name
-        data = {"ef_sft": "workshop", "full_sft": "workshop"}.get(name, name)
-        count = self.study.rows if name == "base" else self.study.more_rows
-        steps = max(1, round(self.study.epochs * count / self.study.batch))
-        training = SFTTraining(
-            data=self.data(data),
-            trained="plan" if name == "ef_sft" else "all",
-            steps=steps,
-            batch=self.study.batch,
-            micro_batch=self.study.micro_batch,
-            max_length=LONGEST,
-            learning_rate=self.study.learning_rate,
-            save_every=max(1, steps // 3),
-            log_every=5,
-            seed=self.seed,
-        )
         start = self.local if name == "base" else replace(self.local, trained=self.trained("base"))
         done = self.folder / f"{name}.done"
         if not done.exists():
-            train(start, training, run, LAYOUT)
+            train(start, self.training(name), run, LAYOUT)
             done.write_text("finished\n")
         return run
 
@@ -286,20 +291,17 @@ class OneSeed:
         }
 
     def trained_tokens(self, method: str) -> int:
-        """Tokens of an epoch that a method trains on."""
+        """Tokens that a method trains on in all of its updates."""
         from reasoning.e2c.llm.load import load_tokenizer
-        from reasoning.e2c.llm.sft import all_rows
+        from reasoning.e2c.llm.sft import all_rows, batches
         from reasoning.e2c.llm.tags import add_tags
 
         tokenizer = load_tokenizer(Path(self.local.path))
         add_tags(tokenizer)
         tokenizer.chat_template = None
-        config = SFTTraining(
-            data=self.data("workshop"),
-            trained="plan" if method == "ef_sft" else "all",
-            max_length=LONGEST,
-        )
-        return int(all_rows(config, tokenizer, LAYOUT).trained.sum())
+        config = self.training(method)
+        parts = batches(all_rows(config, tokenizer, LAYOUT), config)
+        return sum(int(part.trained.sum()) for part in parts)
 
 
 def joined(results: list[dict[str, Any]]) -> dict[str, Any]:

@@ -281,6 +281,96 @@ def test_the_backend_samples_stops_and_weighs(local, loaded):
     np.testing.assert_allclose(weighed.logprob, wanted, atol=1e-3)
 
 
+TEMPLATE = (
+    "the answer is <eos> {% for message in messages %}{{ message['content'] }} <eos> "
+    "{% endfor %}{% if add_generation_prompt %}step {% endif %}"
+)
+"""A chat template that ends turns with the end token, as SmolLM2's does."""
+
+
+@pytest.fixture(scope="module")
+def ended(tmp_path_factory):
+    """A checkpoint whose pad is its end token."""
+    folder = tmp_path_factory.mktemp("ended") / "model"
+    local = write_checkpoint(folder)
+    file = folder / "tokenizer_config.json"
+    changed = json.loads(file.read_text()) | {"pad_token": "<eos>", "chat_template": TEMPLATE}
+    file.write_text(json.dumps(changed))
+    (folder / "chat_template.jinja").unlink(missing_ok=True)
+    return replace(local, batch=3, max_prompt=64)
+
+
+def test_ends_of_turns_in_prompts_are_read_by_the_sampler(ended):
+    """Greedy tokens of a batch are those of a loop over the logits of unpadded rows."""
+    from reasoning.e2c.backends.tunix_local import TunixBackend, ends
+    from reasoning.e2c.llm.load import load_model
+    from reasoning.e2c.llm.prompts import prompt_text
+
+    loaded = load_model(ended)
+    prompts = [Prompt(text, "<EXPLORATION>") for text in ("a", "what is a ?", "b + c is the step")]
+    texts = [prompt_text(loaded.tokenizer, prompt) for prompt in prompts]
+    assert all(text.count("<eos>") == 2 for text in texts)
+    backend, sampled = TunixBackend(loaded, ended), []
+    finish = backend._completion
+    backend._completion = lambda tokens, *rest: (sampled.append(tokens), finish(tokens, *rest))[1]
+    backend.complete([Ask("plan", prompt, Sampling(8, 0.0, 1.0), 1) for prompt in prompts])
+    for text, tokens in zip(texts, sampled, strict=True):
+        ids = loaded.tokenizer.encode(text, add_special_tokens=False)
+        assert ids.count(loaded.tokenizer.eos_token_id) == 2
+        start = len(ids)
+        while len(ids) < start + 8:
+            ids.append(int(forward(loaded, np.array([ids]))[0, -1].argmax()))
+            if ids[-1] in ends(loaded.tokenizer):
+                ids.pop()
+                break
+        assert tokens.tolist() == ids[start:]
+
+
+@pytest.mark.parametrize("pad", ["<eos>", None, "answer", "<pad>"])
+def test_the_pad_is_no_token_of_prompts_and_responses(ended, pad):
+    from reasoning.e2c.llm.load import load_tokenizer
+    from reasoning.e2c.llm.tags import NEW_PAD, add_tags, set_pad, tag_ids
+
+    def padded(template, *more):
+        tokenizer = load_tokenizer(ended.path)
+        add_tags(tokenizer)
+        tokenizer.chat_template, tokenizer.pad_token = template, pad
+        tokenizer.add_special_tokens({"additional_special_tokens": [*TAGS, *more]})
+        assert set_pad(tokenizer) == tokenizer.pad_token_id
+        assert tokenizer.pad_token_id not in {*tag_ids(tokenizer).values(), tokenizer.eos_token_id}
+        return tokenizer.pad_token
+
+    assert padded(TEMPLATE) == "<pad>"
+    assert padded(TEMPLATE + "<pad>") == NEW_PAD
+    assert padded(TEMPLATE + "<pad>", "<free>", "<right_pad>") == "<right_pad>"
+    assert padded(TEMPLATE + "<pad>", "<free>") == "<free>"
+
+
+def test_the_end_of_a_response_is_trained_by_sft_and_rl(ended, tmp_path):
+    from types import SimpleNamespace
+
+    from reasoning.e2c.llm.load import load_model
+    from reasoning.e2c.llm.rl import ended_rollouts
+    from reasoning.e2c.llm.sft import all_rows
+
+    tokenizer = load_model(ended).tokenizer
+    config = SFTTraining(data=write_rows(tmp_path / "rows.jsonl"), max_length=96)
+    rows, end = all_rows(config, tokenizer), tokenizer.eos_token_id
+    for ids, valid, trained in zip(rows.ids, rows.valid, rows.trained, strict=True):
+        last = valid.sum() - 1
+        assert ids[last] == end and trained[last] and valid[: last + 1].all()
+
+    def generate(prompts):
+        return SimpleNamespace(tokens=[np.array([5, 6]), np.array([5, 6, 7]), np.array([], int)])
+
+    most = SimpleNamespace(rollout_config=SimpleNamespace(max_tokens_to_generate=3))
+    rollout = SimpleNamespace(eos_id=lambda: end)
+    cluster = SimpleNamespace(generate=generate, rollout=rollout, cluster_config=most)
+    with ended_rollouts(cluster):
+        found = [tokens.tolist() for tokens in cluster.generate(["a"]).tokens]
+    assert found == [[5, 6, end], [5, 6, 7], [end]] and cluster.generate is generate
+
+
 @pytest.mark.parametrize("how", ["token-mean", "sequence-mean-token-mean"])
 @pytest.mark.parametrize("high, dual, beta", [(0.2, None, 0.0), (0.28, 3.0, 0.04)])
 def test_our_policy_loss_is_tunixs(loaded, how, high, dual, beta):
