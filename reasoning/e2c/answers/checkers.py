@@ -13,14 +13,17 @@ from jaxrl.app.errors import UserError
 from reasoning.e2c.answers import deadline
 from reasoning.e2c.answers.normalize import (
     bare,
+    both_signs,
     clean,
     elements,
     intervals,
+    letters,
     may_be_list,
     modulus,
     quantity,
     same_quantity,
     time_of_day,
+    variable,
     whole_form,
     words_of,
 )
@@ -67,6 +70,9 @@ def math_verify(candidate: str, answer: str) -> bool:
     candidate, answer = whole_form(candidate), whole_form(answer)
     if (moduli := {modulus(candidate), modulus(answer)} - {None}) and len(moduli) > 1:
         return False
+    names = variable(candidate), variable(answer)
+    if None not in names and names[0] != names[1]:
+        return False
     verdict = _by_rules(candidate, answer)
     if verdict is not None:
         return verdict
@@ -74,6 +80,9 @@ def math_verify(candidate: str, answer: str) -> bool:
     spans = intervals(candidate), intervals(answer)
     if (spans[0] is None) != (spans[1] is None):  # an inequality against an interval
         one, other = spans[0] or _set_of(one), spans[1] or _set_of(other)
+    pairs = both_signs(candidate), both_signs(answer)
+    if (pairs[0] is None) != (pairs[1] is None):  # a pair of signs against a list
+        one, other = pairs[0] or one, pairs[1] or other
     try:
         return deadline.WORKER.same(other, one)
     except deadline.Unavailable:
@@ -111,7 +120,7 @@ def _by_rules(candidate: str, answer: str) -> bool | None:
         )
     words = words_of(candidate), words_of(answer)
     if words[1] is not None:
-        return (words[0] or re.sub(r"[^a-z]+", " ", clean(candidate).lower()).strip()) == words[1]
+        return (words[0] or letters(clean(candidate))) == words[1]
     if words[0] is not None:
         return False  # a word is no formula, whatever its letters multiply to
     based = _in_base(candidate), _in_base(answer)

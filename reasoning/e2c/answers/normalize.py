@@ -37,7 +37,7 @@ _STYLE = re.compile(
 )
 _UNIT_IN_TEXT = re.compile(
     r"(?:\\[,;:! ]|~|\s)*\\(?:text(?:rm|bf|it)?|mathrm|mbox|hbox|rm)\s*\{([^{}\d=<>+*]*"
-    r"(?:\^\{?\d\}?)?)\}(?:\^\s*\{?[23]\}?)?\s*$"
+    r"(?:\^\{?\d\}?)?)\}(\^\s*\{?[23]\}?)?\s*$"
 )
 _SPACES = re.compile(r"(?<!\\)\\(?:[,;: ]|quad|qquad|thinspace|enspace)(?![A-Za-z])")
 _SIZES = re.compile(r"\\(?:left|right|[bB]igg?[lrm]?)(?=\W)\.?")
@@ -78,8 +78,16 @@ DIMENSIONS = (
         "pint": "pint",
         "cup": "cup",
     },
-    {"dollar": "dollar usd buck", "cent": "cent", "euro": "euro eur", "yen": "yen jpy"},
+    {
+        "dollar": "dollar usd buck",
+        "cent": "cent",
+        "euro": "euro eur",
+        "yen": "yen jpy",
+        "sterling": "sterling gbp",
+        "rupee": "rupee inr",
+    },
     {"degree": "degree deg", "radian": "radian rad"},
+    {"celsius": "celsius", "fahrenheit": "fahrenheit", "kelvin": "kelvin"},
     {"mph": "mph", "km/h": "km/h kph kmh", "m/s": "m/s"},
 )  # fmt: skip (matrix of units)
 """Units of one dimension: two of them in one row are never the same answer."""
@@ -168,6 +176,8 @@ _CURRENCY = {
     "INR": "rupee",
     "Rs": "rupee",
 }
+_DEGREES = re.compile(r"(?:\^\s*\{?\s*\\circ\s*\}?|°)[\s$]*$")
+"""A sign for degrees at the end, which `clean` leaves out."""
 _WORD_UNIT = r"[A-Za-z][A-Za-z./ -]*(?:\^\{?[23]\}?)?"
 
 
@@ -296,7 +306,7 @@ def _without_unit(text: str) -> str:
     if len(words) == 1 and not (spaced and words in UNITS):
         return text  # \mathrm{e} is a number, x\mathrm{m} may be a product
     return (
-        text[: match.start()] + " " + match[1].strip()
+        text[: match.start()] + " " + match[1].strip() + re.sub(r"\s", "", match[2] or "")
         if re.match(r"^\s*[^A-Za-z\\]*$", text[: match.start()])
         else text[: match.start()]
     )
@@ -306,12 +316,14 @@ def quantity(text: str) -> Quantity | None:
     r"""The exact value of an integer, decimal, fraction, mixed number, power of ten, amount of
     money or percentage, maybe with a unit, maybe behind `x =`; None for anything else.
     """
+    unit, percent = "degree" if _DEGREES.search(text) else "", False
     text = clean(text)
     if len(text) > LONGEST_NUMBER:
         return None
     if match := re.fullmatch(r"[A-Za-z][A-Za-z0-9_{}+*()\\ ^-]*=\s*([^=]+)", text):
         text = match[1].strip()
-    unit, percent = "", False
+    if match := re.fullmatch(r"(.*?[\d}.])\s*\^\\circ\s*([CF])", text):
+        text, unit = match[1], {"C": "celsius", "F": "fahrenheit"}[match[2]]
     if match := re.fullmatch(
         r"([+-]?)\s*(?:(?:US|CA|AU|NZ|HK|A|C|S)?\s?\\?([$€£¥₹])|(USD|EUR|GBP|INR|Rs)\b\.?)\s*(.*)",
         text,
@@ -465,22 +477,44 @@ def same_quantity(one: Quantity, other: Quantity) -> bool:
 
 
 def different_units(one: str, other: str) -> bool:
-    """True if both are known units of one dimension, and not the same."""
+    """True if both are known units of one dimension, and not the same, or not to the same power."""
 
-    def known(words: str) -> tuple[int, str] | None:
+    def known(words: str) -> tuple[tuple[int, str], str] | None:
         word = words.split()[-1] if words else ""
         bare = re.sub(r"[23]$", "", word)
-        return UNITS.get(bare) or UNITS.get(bare.rstrip("s"))
+        unit = UNITS.get(bare) or UNITS.get(bare.rstrip("s"))
+        return None if unit is None else (unit, word.removeprefix(bare))
 
     a, b = known(one), known(other)
     if a is None or b is None:
         return False
-    return a[0] == b[0] and a[1] != b[1]
+    return a[0][0] == b[0][0] and a != b
 
 
 def bare(text: str) -> str:
-    """Cleaned text without blanks, for comparing letter by letter."""
-    return re.sub(r"\s+", "", clean(text))
+    """Cleaned text without blanks, for comparing letter by letter; 1 2 is not 12."""
+    return re.sub(r"(?<!\d)\s+|\s+(?!\d)", "", clean(text))
+
+
+def variable(text: str) -> str | None:
+    """The letter of `x = 5`; None for anything else, such as y = x."""
+    match = re.fullmatch(r"([A-Za-z])\s*=([^=]+)", clean(text))
+    if match is None or re.search("[A-Za-z]", re.sub(r"\\[A-Za-z]+", "", match[2])):
+        return None
+    return match[1]
+
+
+def both_signs(text: str) -> str | None:
+    r"""`a \pm b` as two elements, the upper sign first; None without exactly one such sign."""
+    plain = clean(text)
+    if (
+        len(re.findall(r"\\pm(?![A-Za-z])|\\mp(?![A-Za-z])", plain)) != 1
+        or len(elements(plain)) > 1
+    ):
+        return None
+    plain = re.sub(r"^[A-Za-z]\s*=\s*", "", plain)
+    upper, lower = (re.sub(r"\\(?:pm|mp)(?![A-Za-z])\s*", sign, plain) for sign in ("+", "-"))
+    return f"{upper.removeprefix('+')}, {lower}"
 
 
 def time_of_day(text: str) -> tuple[int, int, str] | None:
@@ -507,7 +541,12 @@ def words_of(text: str) -> str | None:
         return None
     if not marked and not re.search(r"[A-Za-z]{4,}", plain):
         return None
-    return re.sub(r"[^a-z]+", " ", plain.lower()).strip()
+    return letters(plain)
+
+
+def letters(text: str) -> str:
+    """Words in lower case; "and" is no more than a comma."""
+    return " ".join(word for word in re.split("[^a-z]+", text.lower()) if word and word != "and")
 
 
 def intervals(text: str) -> str | None:
@@ -536,6 +575,8 @@ def _interval(text: str) -> str | None:
         low, high = (pieces[0], pieces[4]) if way == "<" else (pieces[4], pieces[0])
         first, second = (first, second) if way == "<" else (second, first)
         return f"{'[' if first else '('}{low},{high}{']' if second else ')'}"
+    if match := re.fullmatch(r"([a-z])\s*(?:\\neq?(?![A-Za-z])|!=)\s*([^,;]+)", text):
+        return rf"(-\infty,{match[2]})\cup({match[2]},\infty)"
     if len(pieces) == 3:
         (way, closed), (one, other) = signs[0], (pieces[0], pieces[2])
         if re.fullmatch(r"[a-z]", other):

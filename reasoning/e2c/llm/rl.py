@@ -299,7 +299,9 @@ def train(local: LocalModel, config: RLTraining, run_dir: str | Path) -> Any:
         f"stage {config.stage}: from update {trainer.train_steps} of {total}; responses begin with "
         f"{OPEN_PLAN}"
     )
-    if trainer.train_steps < total:
-        with contextlib.closing(learner.watch.log), loaded.mesh:
+    with contextlib.closing(learner.watch.log), loaded.mesh:
+        if trainer.train_steps < total:
             learner.train(questions(config, loaded.tokenizer))
+        else:
+            learner.rl_cluster.close()
     return trainer.model
