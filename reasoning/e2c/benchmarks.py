@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from jaxrl.app.errors import UserError
 from reasoning.e2c import answers
-from reasoning.e2c.records import Record, read_records
+from reasoning.e2c.records import Record, is_blank, read_records
 
 
 class Task(NamedTuple):
@@ -32,6 +32,8 @@ class Benchmark(NamedTuple):
 
 
 LETTERS = "ABCDEFGHIJ"
+FILLED = {"answer", "answer_idx", "cop", "opa", "opb", "opc", "opd"}
+"""Fields that may not be empty where a record has them."""
 
 
 def with_options(question: str, options: list[str]) -> str:
@@ -144,11 +146,13 @@ def load(name: str, path: str | Path, fields: Mapping[str, str] = {}) -> list[Ta
         mmlu_records(path) if name == "mmlu" else read_records(path), 1
     ):
         try:
-            tasks.append(
-                BENCHMARKS[name].read(
-                    record | {ours: record[theirs] for ours, theirs in fields.items()}
-                )
-            )
+            named = record | {ours: record[theirs] for ours, theirs in fields.items()}
+            empty = sorted(field for field in FILLED & set(named) if is_blank(named[field]))
+            if all(is_blank(named.get(field)) for field in ("problem", "question")):
+                empty.append("question")
+            if empty and set(named) & {"problem", "question"}:
+                raise ValueError(f"its {empty[0]} is empty")
+            tasks.append(BENCHMARKS[name].read(named))
         except (KeyError, ValueError, TypeError, AttributeError) as error:
             missing = f"no field {error}" if isinstance(error, KeyError) else str(error)
             raise UserError(

@@ -20,7 +20,7 @@ from reasoning.e2c import answers
 from reasoning.e2c.adherence import adherence
 from reasoning.e2c.asking import Ask, Backend, Result, Sampling, solve
 from reasoning.e2c.format import DEFAULT, E2CFormat, Prompt, titles
-from reasoning.e2c.records import Appended, Record
+from reasoning.e2c.records import Appended, Record, is_blank
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ def questions_from(records: Sequence[Record], where: str = "the data") -> list[Q
     found = []
     for number, record in enumerate(records, 1):
         for field in ("question", "answer"):
-            if not str(record.get(field) or "").strip():
+            if is_blank(record.get(field)):
                 raise UserError(
                     f"{where}, row {number}, has no {field}: every row needs a question and its "
                     "answer"

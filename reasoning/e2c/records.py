@@ -37,6 +37,23 @@ def read_records(path: str | Path, columns: Sequence[str] | None = None) -> list
         raise UserError(f"{path} is not UTF-8 text ({error.reason}): convert it") from None
 
 
+def is_blank(value: Any) -> bool:
+    """True for a field that says nothing: null, NaN, or blanks. The number 0 says something."""
+    return value is None or value != value or not str(value).strip()
+
+
+def as_line(record: Record) -> str:
+    """A record as a line of JSON. Half a character (a lone surrogate), which no file can hold,
+    stays an escape.
+    """
+    line = json.dumps(record, ensure_ascii=False)
+    try:
+        line.encode()
+    except UnicodeEncodeError:
+        line = json.dumps(record)
+    return line + "\n"
+
+
 def _json_lines(path: Path) -> list[Record]:
     return _objects(path.read_bytes().decode("utf-8-sig"), path)
 
@@ -93,9 +110,7 @@ def _parquet(path: Path) -> list[Record]:
 
 def write_records(path: str | Path, records: Iterable[Record]) -> None:
     """A whole .jsonl file."""
-    write_atomically(
-        Path(path), "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records)
-    )
+    write_atomically(Path(path), "".join(as_line(record) for record in records))
 
 
 class Appended:
@@ -121,7 +136,7 @@ class Appended:
     def add(self, record: Record) -> None:
         """One more."""
         with writing(self.path), self.path.open("a", encoding="utf-8", newline="\n") as file:
-            file.write(json.dumps(record, ensure_ascii=False) + "\n")
+            file.write(as_line(record))
             file.flush()
         self.records.append(record)
 

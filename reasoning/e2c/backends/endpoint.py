@@ -17,6 +17,8 @@ CHARACTERS_PER_TOKEN = 4
 """Characters per token of an estimate, where a server counts no tokens."""
 OF_THE_ITEM = re.compile(r"status (?:400|413|422)\b|no completion")
 """Failures that may belong to one request: it is too long, or its reply cannot be read."""
+BROKEN = re.compile(r"status 500\b")
+"""Failure of the server, unless it says that a request is too long, as llama.cpp's does."""
 TOO_LONG = re.compile(r"context|too (?:long|large|many)|maximum|length|exceed", re.IGNORECASE)
 
 
@@ -115,6 +117,8 @@ class Endpoint:
         others were answered.
         """
         text = str(error)
+        if isinstance(error, NoAnswer) and BROKEN.search(text):
+            return bool(TOO_LONG.search(text))
         if not isinstance(error, Rejected | NoAnswer) or not OF_THE_ITEM.search(text):
             return False
         return self.answered > 0 or bool(isinstance(error, Rejected) and TOO_LONG.search(text))

@@ -25,7 +25,7 @@ from reasoning.e2c.llm.prompts import prompt_text
 from reasoning.e2c.llm.tags import markers, write_tags
 from reasoning.e2c.losses import ef_sft_mask, masked_nll, phase_entropy
 from reasoning.e2c.masks import Markers
-from reasoning.e2c.records import Record, read_records
+from reasoning.e2c.records import Record, is_blank, read_records
 
 
 class Encoded(NamedTuple):
@@ -119,7 +119,7 @@ def checked(records: list[Record], where: str) -> list[Record]:
         for name in (
             () if "rejected" in record else ("question", "answer", "exploration", "re_execution")
         ):
-            if not str(record.get(name) or "").strip():
+            if is_blank(record.get(name)):
                 raise UserError(
                     f"{where}, row {number}, has no {name}: rows are written by gen-data"
                 )

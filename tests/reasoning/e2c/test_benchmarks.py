@@ -13,6 +13,7 @@ from reasoning.e2c.answers import exact
 from reasoning.e2c.backends.scripted import Scripted
 from reasoning.e2c.benchmarks import BENCHMARKS, load
 from reasoning.e2c.policies.settings import Settings
+from reasoning.e2c.records import write_records
 
 FOUR = {"opa": "kidney", "opb": "liver", "opc": "heart", "opd": "lung"}
 RECORDS = {
@@ -196,3 +197,27 @@ def test_votes_are_counted_over_the_first_samples(tmp_path):
     assert [found[f"maj@{k}"]["mean"] for k in (1, 2, 4)] == [1.0, 1.0, 1.0] and found["pass@1"][
         "mean"
     ] == 0.75
+
+
+@pytest.mark.parametrize(
+    "name, record, empty",
+    [
+        ("math500", {"problem": "p", "answer": None}, "answer"),
+        ("math500", {"problem": " ", "answer": "1"}, "question"),
+        (
+            "medqa",
+            {"question": "q", "options": {"A": "a", "B": "b"}, "answer_idx": ""},
+            "answer_idx",
+        ),
+        ("amc", {"problem": "", "question": None, "answer": 1}, "question"),
+    ],
+)
+def test_a_record_without_question_or_answer_is_refused(name, record, empty, tmp_path):
+    write_records(tmp_path / "a.jsonl", [record])
+    with pytest.raises(UserError, match=f"record 1, does not fit {name}: its {empty} is empty"):
+        load(name, tmp_path / "a.jsonl")
+
+
+def test_an_answer_of_zero_and_a_question_under_the_other_name_are_read(tmp_path):
+    write_records(tmp_path / "a.jsonl", [{"problem": "", "question": "q", "answer": 0}])
+    assert load("amc", tmp_path / "a.jsonl")[0][:2] == ("q", "0")

@@ -3,7 +3,8 @@
 import pytest
 
 from jaxrl.app.errors import UserError
-from reasoning.e2c.records import Appended, read_records, write_records
+from reasoning.e2c.datagen import questions_from
+from reasoning.e2c.records import Appended, is_blank, read_records, write_records
 
 
 @pytest.mark.parametrize("sign", ["\u2028", "\u2029", "\x85", "\x1c", "\x0b", "\x0c"])
@@ -43,3 +44,27 @@ def test_a_row_with_more_or_fewer_fields_than_columns_is_refused(tmp_path):
     assert read_records(file, ("question", "answer")) == [
         {"question": "How many, in all?", "answer": "3"}
     ]
+
+
+def test_half_a_character_stays_an_escape(tmp_path):
+    rows = [{"a": "\ud800 \u2028 ü"}, {"a": "ü"}]
+    write_records(tmp_path / "a.jsonl", rows)
+    assert read_records(tmp_path / "a.jsonl") == rows
+    grown = Appended(tmp_path / "b.jsonl")
+    for row in rows:
+        grown.add(row)
+    assert Appended(tmp_path / "b.jsonl").records == rows
+    assert (tmp_path / "b.jsonl").read_bytes().count(b"\n") == 2
+
+
+@pytest.mark.parametrize(
+    "value, blank", [(None, True), (float("nan"), True), (" ", True), (0, False), ("0", False)]
+)
+def test_zero_is_an_answer_and_nothing_is_none(value, blank):
+    assert is_blank(value) is blank
+    rows = [{"question": "q", "answer": value}]
+    if blank:
+        with pytest.raises(UserError, match="row 1, has no answer"):
+            questions_from(rows)
+    else:
+        assert questions_from(rows)[0].answer == "0"

@@ -287,6 +287,65 @@ def test_an_overlong_item_is_recorded_and_skipped(serve, tmp_path):
     assert alone[0].error
 
 
+def test_an_item_too_long_for_a_server_that_breaks_at_it_is_skipped(serve, tmp_path):
+    long = {"error": {"code": 500, "message": "the request exceeds the available context size"}}
+    server = serve(
+        lambda body, number: (500, long) if body["prompt"].startswith("q1") else good(body)
+    )
+    first, second = endpoint(server, tmp_path, retries=0).complete(ASKS)
+    assert all("context size" in c.error for c in first) and second[0].error is None
+    broken = serve(
+        lambda body, number: (500, "oops") if body["prompt"].startswith("q1") else good(body)
+    )
+    with pytest.raises(UserError, match="status 500"):  # down or overloaded: later, all of them
+        endpoint(broken, tmp_path / "other", retries=0).complete(ASKS)
+
+
+FIELDS = {"model", "messages", "temperature", "top_p", "seed", "stop", "max_completion_tokens"}
+FIELDS |= {"top_k", "min_p", "chat_template_kwargs"}
+
+
+def test_a_strict_server_is_served(serve, tmp_path):
+    """Unknown fields are refused, as is the older name of the limit; a question is too long, one
+    gets no content, one no counts, and one waits as long as Retry-After says.
+    """
+    waited = []
+
+    def strict(body, number):
+        if "max_tokens" in body:
+            text = "'max_tokens' is not supported: use 'max_completion_tokens' instead"
+            return 400, {"error": {"message": text, "code": "unsupported_parameter"}}
+        if unknown := set(body) - FIELDS:
+            return 400, {"error": {"message": f"unknown fields {sorted(unknown)}"}}
+        if body["chat_template_kwargs"] != {"enable_thinking": False} or body["min_p"] != 0.1:
+            return 422, {"error": "extra"}
+        user = body["messages"][0]["content"]
+        usage = {"prompt_tokens": 3, "completion_tokens": 2}
+        message, end = {"role": "assistant", "content": f"\\boxed{{{user[:1]}}}"}, "stop"
+        if user.startswith("long"):
+            return 400, {"error": {"code": "context_length_exceeded", "message": "too long"}}
+        if user.startswith("busy") and not waited:
+            waited.append(number)
+            return 429, {"error": "slow down"}
+        if user.startswith("think"):
+            message, end = {"content": None, "reasoning_content": "hm"}, "length"
+        reply = {"choices": [{"message": message, "finish_reason": end}]}
+        return 200, reply if user.startswith("free") else reply | {"usage": usage}
+
+    extra = '{"top_k": 20, "min_p": 0.1, "chat_template_kwargs": {"enable_thinking": false}}'
+    asked = endpoint(serve(strict), tmp_path, api="chat", extra=extra, concurrency=1)
+    asks = [
+        Ask("chain", Prompt(user), Sampling(9))
+        for user in ("1", "long", "think", "free", "busy", "2")
+    ]
+    found = [group[0] for group in asked.complete(asks)]
+    assert [c.error is not None for c in found] == [False, True, False, False, False, False]
+    assert [c.finished for c in found] == [True, False, False, True, True, True]
+    assert [c.text[:7] for c in found] == ["\\boxed{", "", "", "\\boxed{", "\\boxed{", "\\boxed{"]
+    assert [c.estimated for c in found] == [False, False, False, True, False, False]
+    assert len(waited) == 1
+
+
 def test_the_key_follows_no_redirect_and_no_message_repeats_it(serve, tmp_path, monkeypatch):
     monkeypatch.setenv("SOME_KEY", "sk-secret-123456")
     server = serve(lambda body, number: (401, {"error": "wrong key sk-secret-123456"}))
