@@ -19,7 +19,7 @@ from jaxrl.app.errors import UserError
 from jaxrl.app.files import write_atomic
 from sae.arrays import read_arrays, write_arrays
 from sae.biomedclip.torch_file import read_torch
-from sae.interop.safetensors import refuse
+from sae.interop.safetensors import kept, refuse
 from sae.transcoders.model import Params, TranscoderConfig
 
 CLASSES = {
@@ -63,7 +63,8 @@ def tensors(
     refuse(reason_against(config))
 
     def plain(name):
-        return np.asarray(params[name], np.float32)
+        array = kept(params[name])  # .npz has no bfloat16
+        return array.astype(np.float32) if array.dtype.name == "bfloat16" else array
 
     if config.activation == "jumprelu":
         arrays = {name: plain(name) for name in ("W_enc", "b_enc", "W_dec", "b_dec", "threshold")}

@@ -15,7 +15,7 @@ import numpy as np
 
 from jaxrl.app.errors import UserError
 from jaxrl.app.files import write_atomic
-from sae.interop.safetensors import read_safetensors, write_safetensors
+from sae.interop.safetensors import kept, read_safetensors, write_safetensors
 from sae.transcoders import model
 from sae.transcoders.model import Params, TranscoderConfig
 
@@ -25,7 +25,13 @@ NAMES = {
     ("jumprelu", False): "jumprelu_transcoder",
     ("jumprelu", True): "jumprelu_skip_transcoder",
 }
-AUTOENCODERS = {"relu": "standard", "jumprelu": "jumprelu", "topk": "topk", "gated": "gated"}
+AUTOENCODERS = {
+    "relu": "standard",
+    "jumprelu": "jumprelu",
+    "topk": "topk",
+    "gated": "gated",
+    "pursuit": "matching_pursuit",
+}
 GATED = {"b_enc": "b_gate", "gate_scale": "r_mag", "gate_bias": "b_mag"}
 """Our names of a gated autoencoder's arrays, and theirs."""
 
@@ -34,7 +40,7 @@ def reason_against(config: TranscoderConfig) -> str | None:
     """Why this layout cannot say what such a transcoder computes; None where it can."""
     if config.activation in ("groupmax", "step") or (
         config.activation == "gated" and not config.centered
-    ):
+    ):  # matching pursuit, which is never trained here, goes back as it came
         return f"SAELens has no transcoder with the activation {config.activation}"
     if config.separate or config.block_ks:
         return "SAELens has no transcoder with a decoder or a k per block"
@@ -64,24 +70,33 @@ def tensors(
         params = model.fold_norms(params, rescale=True)
     names = {name: name for name in ("W_enc", "b_enc", "W_dec", "b_dec")}
     names |= GATED if kind == "gated" else {}
-    arrays = {theirs: np.asarray(params[name], np.float32) for name, theirs in names.items()}
+    arrays = {theirs: kept(params[name]) for name, theirs in names.items()}
+    dtype = arrays["W_dec"].dtype
     if kind == "jumprelu":
         arrays["threshold"] = np.broadcast_to(
-            np.asarray(params["threshold"], np.float32), arrays["b_enc"].shape
+            np.asarray(params["threshold"], dtype), arrays["b_enc"].shape
         ).copy()
     if config.skip:
-        arrays["W_skip"] = np.asarray(params["W_skip"], np.float32).T.copy()
+        arrays["W_skip"] = kept(params["W_skip"]).T.copy()
     named = {
         "d_in": config.d_in,
         "d_sae": config.latents,
-        "dtype": "float32",
+        "dtype": dtype.name,
         "device": "cpu",
         "apply_b_dec_to_input": config.centered,
         "normalize_activations": "none",
         "reshape_activations": "none",
         "metadata": metadata or {},
     }
-    if config.centered:
+    if kind == "pursuit":
+        arrays = {name: arrays[name] for name in ("W_dec", "b_dec")}
+        named |= {
+            "architecture": AUTOENCODERS[kind],
+            "residual_threshold": float(params["residual"]),
+            "max_iterations": int(config.k),
+            "stop_on_duplicate_support": bool(params["until_stable"]),
+        }
+    elif config.centered:
         named |= {"architecture": AUTOENCODERS[kind]}
         if kind == "topk":
             named |= {"k": int(config.k), "rescale_acts_by_decoder_norm": False}
@@ -118,7 +133,7 @@ def read(folder: Path) -> tuple[Params, TranscoderConfig]:
     """
     try:
         named = json.loads((folder / "cfg.json").read_text())
-        arrays = read_safetensors(folder / "sae_weights.safetensors")
+        arrays = read_safetensors(folder / "sae_weights.safetensors", widen=False)
     except FileNotFoundError as error:
         raise UserError(f"{error.filename} is missing: {folder} is no folder of SAELens") from None
     except ValueError as error:
@@ -150,6 +165,8 @@ def from_tensors(
                 f"{option} = {named[option]!r} of SAELens is not read here: fold it into the "
                 "weights first"
             )
+    if kinds[architecture] == "pursuit":
+        return _pursuit(arrays, named)
     if kinds[architecture] == "gated":
         ours = {theirs: name for name, theirs in GATED.items()}
         arrays = {ours.get(name, name): a for name, a in arrays.items()}
@@ -176,3 +193,26 @@ def from_tensors(
         kinds[architecture] == "topk" and bool(named.get("rescale_acts_by_decoder_norm", False)),
     )
     return params, config
+
+
+def _pursuit(arrays, named):
+    """An autoencoder of matching pursuit: encoder and decoder are one, and b_dec counts only where
+    it is subtracted, too.
+    """
+    d, latents = named.get("d_in"), named.get("d_sae")
+    if "W_dec" not in arrays or "b_dec" not in arrays or arrays["W_dec"].shape != (latents, d):
+        raise UserError(
+            "the arrays do not fit their cfg.json (W_dec and b_dec): write or download them again"
+        )
+    rows, centered = jnp.asarray(arrays["W_dec"]), bool(named.get("apply_b_dec_to_input", True))
+    bias = jnp.asarray(arrays["b_dec"])
+    params = {
+        "W_enc": rows.T,
+        "b_enc": jnp.zeros(latents, rows.dtype),
+        "W_dec": rows,
+        "b_dec": bias if centered else jnp.zeros_like(bias),
+        "residual": jnp.asarray(float(named.get("residual_threshold", 1e-2))),
+        "until_stable": jnp.asarray(bool(named.get("stop_on_duplicate_support", True))),
+    }
+    most = float(named.get("max_iterations") or d)
+    return params, TranscoderConfig(d, d, latents, "pursuit", most, centered=centered)

@@ -6,6 +6,7 @@ import json
 import math
 from pathlib import Path
 
+import ml_dtypes
 import numpy as np
 
 from jaxrl.app.errors import UserError
@@ -21,6 +22,7 @@ DTYPES = {
     "I8": "|i1",
     "U8": "|u1",
     "BOOL": "|b1",
+    "BF16": ml_dtypes.bfloat16,
 }
 
 
@@ -46,8 +48,15 @@ def write_safetensors(path: Path, arrays: dict[str, np.ndarray]) -> None:
     write_atomic(path, len(text).to_bytes(8, "little") + text + b"".join(bodies))
 
 
-def read_safetensors(path: Path) -> dict[str, np.ndarray]:
-    """All arrays of a file; bfloat16 becomes float32.
+def kept(array) -> np.ndarray:
+    """An array in its own dtype if that is a floating one, else in float32."""
+    array = np.asarray(array)
+    names = ("float16", "bfloat16", "float32", "float64")
+    return array if array.dtype.name in names else array.astype(np.float32)
+
+
+def read_safetensors(path: Path, widen: bool = True) -> dict[str, np.ndarray]:
+    """All arrays of a file; with `widen`, bfloat16 becomes float32.
 
     Raises:
       UserError: it is damaged.
@@ -62,7 +71,7 @@ def read_safetensors(path: Path) -> dict[str, np.ndarray]:
         if not isinstance(header, dict):
             raise ValueError("its header is no dictionary")
         return {
-            name: _array(data, 8 + size, entry)
+            name: _array(data, 8 + size, entry, widen)
             for name, entry in header.items()
             if name != "__metadata__"
         }
@@ -72,18 +81,18 @@ def read_safetensors(path: Path) -> dict[str, np.ndarray]:
         ) from None
 
 
-def _array(data, start, entry):
+def _array(data, start, entry, widen):
     low, high = entry["data_offsets"]
     shape = entry["shape"]
     if any(type(n) is not int or n < 0 for n in (low, high, *shape)) or not (
         low <= high <= len(data) - start
     ):
         raise ValueError(f"an array of shape {shape} at bytes {low} to {high}")
-    width = 2 if entry["dtype"] == "BF16" else np.dtype(DTYPES[entry["dtype"]]).itemsize
+    width = np.dtype(DTYPES[entry["dtype"]]).itemsize
     if math.prod(shape) * width != high - low:
         raise ValueError(f"an array of shape {shape} in {high - low:,} bytes")
     body = data[start + low : start + high]
-    if entry["dtype"] == "BF16":
+    if entry["dtype"] == "BF16" and widen:
         wide = np.frombuffer(body, "<u2").astype(np.uint32) << 16
         return wide.view(np.float32).reshape(entry["shape"])
     return np.frombuffer(body, DTYPES[entry["dtype"]]).reshape(entry["shape"]).copy()

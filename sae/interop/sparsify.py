@@ -13,7 +13,7 @@ import numpy as np
 
 from jaxrl.app.errors import UserError
 from jaxrl.app.files import write_atomic
-from sae.interop.safetensors import read_safetensors, refuse, write_safetensors
+from sae.interop.safetensors import kept, read_safetensors, refuse, write_safetensors
 from sae.transcoders.model import Params, TranscoderConfig
 
 
@@ -45,14 +45,11 @@ def tensors(
     refuse(reason_against(config))
 
     def wide(a):
-        return np.pad(
-            np.asarray(a, np.float32),
-            [(0, 0)] * (np.ndim(a) - 1) + [(0, config.d_in - config.d_out)],
-        )
+        return np.pad(kept(a), [(0, 0)] * (np.ndim(a) - 1) + [(0, config.d_in - config.d_out)])
 
     arrays = {
-        "encoder.weight": np.asarray(params["W_enc"], np.float32).T.copy(),
-        "encoder.bias": np.asarray(params["b_enc"], np.float32),
+        "encoder.weight": kept(params["W_enc"]).T.copy(),
+        "encoder.bias": kept(params["b_enc"]),
         "W_dec": wide(params["W_dec"]),
         "b_dec": wide(params["b_dec"]),
     }
@@ -118,7 +115,7 @@ def read(folder: Path) -> tuple[Params, TranscoderConfig]:
     """
     try:
         return from_tensors(
-            read_safetensors(folder / "sae.safetensors"),
+            read_safetensors(folder / "sae.safetensors", widen=False),
             json.loads((folder / "cfg.json").read_text()),
         )
     except FileNotFoundError as error:

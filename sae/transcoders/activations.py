@@ -199,3 +199,46 @@ def _step_backward(bandwidth, to_input, kept, cotangent):
 
 
 step.defvjp(_step_forward, _step_backward)
+
+
+def matching_pursuit(
+    x: jax.Array,
+    rows: jax.Array,
+    most: int,
+    residual: jax.Array | float = 0.0,
+    until_stable: jax.Array | bool = True,
+) -> jax.Array:
+    """Latents chosen one after another: of all rows the one that points most along what is left of
+    x takes its part of it, as in SAELens' matching pursuit.
+
+    Args:
+      x: `[..., D]`.
+      rows: `[F, D]`, of the decoder.
+      most: largest number of choices; static.
+      residual: length of what is left below which an example is done; 0: none.
+      until_stable: an example is done, too, when a choice adds no new latent.
+
+    Returns:
+      `[..., F]`, 0 or larger.
+    """
+
+    def open_(state):
+        number, _, _, done = state
+        return (number < most) & ~done
+
+    def choose(state):
+        number, left, z, _ = state
+        best = jnp.argmax(rows @ left)
+        row = rows[best]
+        amount = jax.nn.relu(left @ row)
+        found = z.at[best].add(amount)
+        left = left - amount * row
+        same = ((found != 0) == (z != 0)).all()
+        short = (residual > 0) & (jnp.linalg.norm(left) < residual)
+        return number + 1, left, found, (until_stable & same) | short
+
+    def one(example):
+        start = (0, example, jnp.zeros(len(rows), example.dtype), jnp.array(False))
+        return jax.lax.while_loop(open_, choose, start)[2]
+
+    return jax.vmap(one)(x.reshape(-1, x.shape[-1])).reshape(*x.shape[:-1], len(rows))

@@ -22,7 +22,9 @@ from jaxrl.app.old_names import fields
 from jaxrl.nn.mlp import per_feature
 from sae.transcoders import activations
 
-Activation = Literal["relu", "topk", "batchtopk", "jumprelu", "gated", "groupmax", "step"]
+Activation = Literal[
+    "relu", "topk", "batchtopk", "jumprelu", "gated", "groupmax", "step", "pursuit"
+]
 Params = dict[str, Any]
 
 
@@ -40,7 +42,9 @@ class TranscoderConfig:
     activation: Activation = "batchtopk"
     """Rule that keeps the latents sparse."""
     k: float = 32.0
-    """Latents that are active, per example (topk, groupmax, step) or on average (batchtopk)."""
+    """Latents that are active, per example (topk, groupmax, step; at most: pursuit) or on average
+    (batchtopk).
+    """
     skip: bool = False
     """Add an affine path from x to the estimate."""
     centered: bool = False
@@ -93,6 +97,10 @@ def check(config: TranscoderConfig) -> None:
         raise UserError(
             f"k is {config.k:g}, but {config.activation} keeps whole latents of each example: "
             "choose k of at least 1"
+        )
+    if config.activation == "pursuit":
+        raise UserError(
+            "pursuit is read from files of SAELens and not trained here: choose another activation"
         )
     if config.centered and config.d_in != config.d_out:
         raise UserError(
@@ -265,8 +273,13 @@ def encode(params: Params, x: jax.Array, config: TranscoderConfig) -> jax.Array:
 
     A batchtopk transcoder compares with `params["threshold"]`, a scalar that its training kept (see
     learn.py). topk and step keep `params["k"]` latents where training left it there, as members of
-    an ensemble may differ in it; else the configuration's.
+    an ensemble may differ in it; else the configuration's. pursuit chooses at most k, one after
+    another, by W_dec alone.
     """
+    if config.activation == "pursuit":
+        rows = x - per_feature(params["b_dec"], x) if config.centered else x
+        limits = params["residual"], params["until_stable"]
+        return activations.matching_pursuit(rows, params["W_dec"], int(config.k), *limits)
     pre = pre_activations(params, x, config)
     if config.activation == "batchtopk":
         chosen_by = score(params, pre, config)

@@ -107,7 +107,7 @@ def padchest(
       findings: labels that become columns, each with its kinds (`KINDS`); "normal" is No Finding.
 
     A radiograph whose labels say "unchanged" refers to an earlier one: findings that it does not
-    list are not mentioned rather than absent. Our choice.
+    list are uncertain rather than absent. Our choice.
 
     Raises:
       UserError: no table, or it lacks columns, or a list of labels cannot be read.
@@ -129,7 +129,7 @@ def padchest(
             skipped.append((name, f"its labels say nothing but {', '.join(sorted(labels))}"))
             continue
         present = {NORMAL if label == "normal" else label for label in found}
-        absent = float("nan") if "unchanged" in labels else 0.0
+        absent = -1.0 if "unchanged" in labels and "normal" not in labels else 0.0
         values = tuple(1.0 if finding in present else absent for finding in names)
         inner = folder / (row["ImageDir"] or "").strip().removesuffix(".0") / name
         path = inner if inner.is_file() else folder / name

@@ -98,9 +98,9 @@ def _votes(table) -> Votes:
 
 
 def majority(votes: Sequence[float]) -> float:
-    """1 where most of those who say anything say so, else 0; NaN where nobody does."""
+    """1 where most of those who say anything say so, else 0; -1, uncertain, where nobody does."""
     said = [vote for vote in votes if not np.isnan(vote)]
-    return float(np.mean(said) > 0.5) if said else float("nan")
+    return float(np.mean(said) > 0.5) if said else -1.0
 
 
 def _image(stem):

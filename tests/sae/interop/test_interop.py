@@ -3,6 +3,7 @@ cannot be said.
 """
 
 import json
+from dataclasses import replace
 
 import jax
 import jax.numpy as jnp
@@ -330,3 +331,77 @@ def test_safetensors_equal_the_package(tmp_path):
         read_safetensors(tmp_path / "z.safetensors")
     with pytest.raises(UserError, match="is missing"):
         saelens.read(tmp_path)
+
+
+def pursued(x, rows, most, residual, until_stable):
+    """Matching pursuit of one example, step by step."""
+    z, left, before = np.zeros(len(rows)), x.copy(), frozenset()
+    for _ in range(most):
+        best = int(np.argmax(rows @ left))
+        amount = max(float(rows[best] @ left), 0.0)
+        z[best] += amount
+        left = left - amount * rows[best]
+        active = frozenset(np.flatnonzero(z))
+        if (until_stable and active == before) or np.linalg.norm(left) < residual:
+            break
+        before = active
+    return z
+
+
+@pytest.mark.parametrize("until_stable", [True, False])
+@pytest.mark.parametrize("centered", [True, False])
+def test_matching_pursuit_of_saelens_is_ours(tmp_path, until_stable, centered):
+    generator = np.random.default_rng(0)
+    rows = generator.standard_normal((12, 5)).astype(np.float32)
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    bias = generator.standard_normal(5).astype(np.float32)
+    named = {
+        "architecture": "matching_pursuit",
+        "d_in": 5,
+        "d_sae": 12,
+        "residual_threshold": 0.3,
+        "max_iterations": 4,
+        "stop_on_duplicate_support": until_stable,
+        "apply_b_dec_to_input": centered,
+        "dtype": "float32",
+    }
+    write_safetensors(tmp_path / "sae_weights.safetensors", {"W_dec": rows, "b_dec": bias})
+    (tmp_path / "cfg.json").write_text(json.dumps(named))
+    params, config = saelens.read(tmp_path)
+    x = generator.standard_normal((2, 10, 5)).astype(np.float32)
+    offset = bias if centered else 0 * bias
+    wanted = np.array(
+        [pursued(row, rows, 4, 0.3, until_stable) for row in (x - offset).reshape(-1, 5)]
+    )
+    z = np.asarray(model.encode(params, jnp.asarray(x), config)).reshape(-1, 12)
+    np.testing.assert_allclose(z, wanted, atol=1e-5)
+    assert 1 < (z > 0).sum(1).mean() <= 4
+    found = model.reconstruct(params, jnp.asarray(x), config)
+    np.testing.assert_allclose(found.reshape(-1, 5), wanted @ rows + offset, atol=1e-5)
+    saelens.write(params, config, tmp_path / "out")
+    again, same = saelens.read(tmp_path / "out")
+    assert same == config
+    jax.tree.map(np.testing.assert_array_equal, again, params)
+    written = json.loads((tmp_path / "out" / "cfg.json").read_text())
+    assert {k: written[k] for k in named} == pytest.approx(named)
+    with pytest.raises(UserError, match="not trained here"):
+        model.check(config)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_dtypes_come_back_as_they_were(tmp_path, dtype):
+    params, config, x = autoencoder("topk")
+    half = jax.tree.map(lambda a: a.astype(dtype), params)
+    for library, folder in ((saelens, "s"), (sparsify, "p")):
+        shape = replace(config, centered=library is saelens) if library is sparsify else config
+        library.write(half, shape, tmp_path / folder)
+        again, same = library.read(tmp_path / folder)
+        assert {str(a.dtype) for a in jax.tree.leaves(again)} == {dtype}
+        jax.tree.map(np.testing.assert_array_equal, again, half)
+        ours = model.reconstruct(half, jnp.asarray(x), shape)
+        np.testing.assert_array_equal(model.reconstruct(again, jnp.asarray(x), same), ours)
+    named = json.loads((tmp_path / "s" / "cfg.json").read_text())
+    assert named["dtype"] == dtype
+    name = "sae_weights.safetensors"
+    wide = read_safetensors(tmp_path / "s" / name)
+    assert wide["W_dec"].dtype == (np.float32 if dtype == "bfloat16" else np.float16)
