@@ -221,21 +221,70 @@ def _with_merges(task: _Task, merges: list[Merged]) -> Refactoring | OutOfTime |
     plain = _with_lookups(inner) or _search(inner)
     if not isinstance(plain, Refactoring):
         return plain if isinstance(plain, OutOfTime) else plain.reason
-    merger, made, left = Merger(merges, task.target), {}, {}
     held = {source for one in merges for source in one.sources}
-    for function in plain.new.functions:
-        try:
-            made[function.name] = merger.function(function)
-        except Unrewritable as problem:
-            left[function.name] = str(problem)
-        if not function.statements and plain.old.named(function.name).tables & held:
-            left[function.name] = function.outside
-    if left and not task.options.keep_by_hand:
-        return next(iter(left.values()))
+    by_hand = {f.name for f in plain.old.functions if f.tables & held}
     try:
+        made = _over_the_target(task, plain, Merger(merges, task.target).function, by_hand)
         mapping = merged_mapping(plain.mapping, merges, task.target)
     except Unrewritable as problem:
         return str(problem)
+    given = task.options
+    shifts = {} if given.keep_keys else renumbered(mapping, made.old, given.renumber)
+    mapping = replace(mapping, shifts=shifts)
+    notes = (*plain.notes, *merge_notes(merges, mapping))
+    found = replace(
+        plain,
+        old=made.old,
+        new=made.new,
+        target=task.target,
+        correspondence=merged_images(plain.correspondence, merges),
+        mapping=mapping,
+        rewritten=made.rewritten,
+        by_hand=tuple(dict.fromkeys([*plain.by_hand, *made.left])),
+        notes=notes,
+    )
+    checking = held_references(task.target, merges)
+    return _whole(replace(task, old=made.old), found, checking)
+
+
+@dataclass(frozen=True)
+class _Rewritten:
+    """A program over a plainer schema, rewritten for the real one."""
+
+    old: Program
+    """The program, without what is left to be written by hand."""
+    new: Program
+    """The rewritten one."""
+    rewritten: tuple[str, ...]
+    """Names of the functions that changed on the way."""
+    left: dict[str, str]
+    """Functions left to be written by hand, and why."""
+
+
+def _over_the_target(
+    task: _Task, plain: Refactoring, rewrite: Callable[[Function], Function], by_hand: set[str]
+) -> _Rewritten:
+    """Rewrite every function of a refactoring to a plainer schema for the real schema.
+
+    Args:
+      task: with the real schema as its target.
+      plain: the refactoring.
+      rewrite: rewrites one function, or raises Unrewritable.
+      by_hand: names of functions that cannot stay as they are if they are not rewritten.
+
+    Raises:
+      Unrewritable: a function is left, and the options do not keep it by hand.
+    """
+    made, left = {}, {}
+    for function in plain.new.functions:
+        try:
+            made[function.name] = rewrite(function)
+        except Unrewritable as problem:
+            left[function.name] = str(problem)
+        if not function.statements and function.name in by_hand:
+            left[function.name] = function.outside
+    if left and not task.options.keep_by_hand:
+        raise Unrewritable(next(iter(left.values())))
     old = _outside(plain.old, left)
     rewritten = tuple(
         name
@@ -244,23 +293,7 @@ def _with_merges(task: _Task, merges: list[Merged]) -> Refactoring | OutOfTime |
     )
     new = _with(old, {name: made[name] for name in rewritten}, task.target)
     task.progress(f"{len(rewritten)} of {len(old.functions)} functions rewritten; comparing")
-    given = task.options
-    shifts = {} if given.keep_keys else renumbered(mapping, old, given.renumber)
-    mapping = replace(mapping, shifts=shifts)
-    notes = (*plain.notes, *merge_notes(merges, mapping))
-    found = replace(
-        plain,
-        old=old,
-        new=new,
-        target=task.target,
-        correspondence=merged_images(plain.correspondence, merges),
-        mapping=mapping,
-        rewritten=rewritten,
-        by_hand=tuple(dict.fromkeys([*plain.by_hand, *left])),
-        notes=notes,
-    )
-    checking = held_references(task.target, merges)
-    return _whole(replace(task, old=old), found, checking)
+    return _Rewritten(old, new, rewritten, left)
 
 
 def _whole(task: _Task, found: Refactoring, checking: Tables) -> Refactoring | str:
@@ -321,23 +354,15 @@ def _with_links(task: _Task) -> Refactoring | None:
     plain = _search(replace(inner, progress=lambda line: None))
     if not isinstance(plain, Refactoring):
         return None
-    rewriter, made = LinkRewriter(links, task.source, task.target), {}
-    held = {one.table for one in links}
+    rewriter, held = LinkRewriter(links, task.source, task.target), {one.table for one in links}
+    by_hand = {f.name for f in plain.new.functions if f.tables & held}
     try:
-        for function in plain.new.functions:
-            made[function.name] = rewriter.function(function)
-            if not function.statements and function.tables & held:
-                return None
+        made = _over_the_target(task, plain, rewriter.function, by_hand)
         mapping = linked_mapping(plain.mapping, links, task.target)
     except Unrewritable:
         return None
-    rewritten = tuple(
-        name
-        for name, one in made.items()
-        if name in plain.rewritten or one != plain.new.named(name)
-    )
-    new = _with(plain.old, {name: made[name] for name in rewritten}, task.target)
-    task.progress(f"{len(rewritten)} of {len(made)} functions rewritten; comparing")
+    if made.left:
+        return None
     quiet, notes = without_new_actions(mapping)
     images = {
         place: tuple(
@@ -348,11 +373,11 @@ def _with_links(task: _Task) -> Refactoring | None:
     }
     found = replace(
         plain,
-        new=new,
+        new=made.new,
         target=task.target,
         correspondence=replace(plain.correspondence, images=images),
         mapping=mapping,
-        rewritten=rewritten,
+        rewritten=made.rewritten,
         notes=(*plain.notes, *notes),
     )
     done = _whole(replace(task, old=plain.old), found, quiet.target)
@@ -374,27 +399,12 @@ def _with_lookups(task: _Task) -> Refactoring | None:
     plain = _search(inner)
     if not isinstance(plain, Refactoring):
         return None
-    rewriter, made, left = Rewriter(lookups, task.target), {}, {}
     held = {one.table for one in lookups}
-    for function in plain.new.functions:
-        try:
-            made[function.name] = rewriter.function(function)
-        except Unrewritable as problem:
-            left[function.name] = str(problem)
-        if not function.statements and function.tables & held:
-            left[function.name] = function.outside
-    if left and not task.options.keep_by_hand:
-        return None
-    old = _outside(plain.old, left)
-    task = replace(task, old=old)
-    rewritten = tuple(
-        name
-        for name, one in made.items()
-        if name not in left and (name in plain.rewritten or one != plain.new.named(name))
-    )
-    new = _with(old, {name: made[name] for name in rewritten}, task.target)
-    task.progress(f"{len(rewritten)} of {len(old.functions)} functions rewritten; comparing")
+    by_hand = {f.name for f in plain.new.functions if f.tables & held}
     try:
+        made = _over_the_target(task, plain, Rewriter(lookups, task.target).function, by_hand)
+        old, new, rewritten = made.old, made.new, made.rewritten
+        task = replace(task, old=old)
         mapping = real_mapping(plain.mapping, lookups, task.target)
         world = simulation(old, mapping, [old.named(name) for name in rewritten], task.options.seed)
     except (Unrewritable, Unrelated):
@@ -426,7 +436,7 @@ def _with_lookups(task: _Task) -> Refactoring | None:
         correspondence=replace(plain.correspondence, images=images),
         mapping=mapping,
         rewritten=rewritten,
-        by_hand=tuple(dict.fromkeys([*plain.by_hand, *left])),
+        by_hand=tuple(dict.fromkeys([*plain.by_hand, *made.left])),
         checked=checked,
         related=world.tests,
         verified=verified,

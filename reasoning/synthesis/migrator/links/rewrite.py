@@ -19,32 +19,11 @@ from reasoning.synthesis.migrator.lookups.rewrite import Rewriter
 from reasoning.synthesis.migrator.sketch.build import key_of_rows
 from reasoning.synthesis.migrator.sketch.target import Unrewritable
 from reasoning.synthesis.migrator.sketch.updates import through_reference
-from reasoning.synthesis.migrator.sql.program import (
-    TRUE,
-    Cmp,
-    Col,
-    Delete,
-    Expr,
-    Fill,
-    Fresh,
-    InSelect,
-    Insert,
-    Lit,
-    Lookup,
-    Not,
-    Out,
-    Param,
-    Pred,
-    Select,
-    Source,
-    Statement,
-    Update,
-    Value,
-)
+from reasoning.synthesis.migrator.sql import program as sql
 from reasoning.synthesis.migrator.sql.tables import Tables
 from reasoning.synthesis.migrator.sql.visitors import change_queries, columns, conjunction
 
-NULL = Lit(None)
+NULL = sql.Lit(None)
 
 
 class LinkRewriter(Rewriter):
@@ -61,65 +40,65 @@ class LinkRewriter(Rewriter):
         self.links = {(one.table, one.column): one for one in links}
         self.source = source
 
-    def statement(self, one: Statement) -> list[Statement]:
+    def statement(self, one: sql.Statement) -> list[sql.Statement]:
         """The statements that do the same over the association tables."""
         return [through_reference(done, self.target) for done in self._statements(one)]
 
-    def _statements(self, one: Statement) -> list[Statement]:
+    def _statements(self, one: sql.Statement) -> list[sql.Statement]:
         one = change_queries(one, self.select)
         mine = [link for link in self.links.values() if link.table == getattr(one, "table", "")]
-        if isinstance(one, Delete):
+        if isinstance(one, sql.Delete):
             return self.delete(one, mine)
-        if isinstance(one, Insert) and mine:
+        if isinstance(one, sql.Insert) and mine:
             return self.put(one, mine)
-        if isinstance(one, Update) and mine:
+        if isinstance(one, sql.Update) and mine:
             return self.set(one, mine)
-        if isinstance(one, Fill) and any(link.column in one.columns for link in mine):
+        if isinstance(one, sql.Fill) and any(link.column in one.columns for link in mine):
             raise self.refused("INSERT ... SELECT of a reference that")
         return [one]
 
-    def put(self, one: Insert, mine: list[Linked]) -> list[Statement]:
+    def put(self, one: sql.Insert, mine: list[Linked]) -> list[sql.Statement]:
         """An INSERT, and a row for each reference that it gives."""
         given = dict(zip(one.columns, one.values, strict=True))
-        after: list[Statement] = []
+        after: list[sql.Statement] = []
         for link in mine:
             if one.conflict or one.returning:
                 raise self.refused("RETURNING or ON CONFLICT with a reference that")
-            default = Lit(self.source[link.table].defaults.get(link.column))
+            default = sql.Lit(self.source[link.table].defaults.get(link.column))
             value, key = given.pop(link.column, default), given.get(link.key)
             if value == NULL:
                 continue
-            if key is None or isinstance(key, Lookup):
+            if key is None or isinstance(key, sql.Lookup):
                 raise self.refused("an INSERT without a key of a reference that")
             after.append(self.row(link, key, value))
         return [replace(one, columns=tuple(given), values=tuple(given.values())), *after]
 
-    def row(self, link: Linked, key: Value, value: Value) -> Statement:
+    def row(self, link: Linked, key: sql.Value, value: sql.Value) -> sql.Statement:
         """The INSERT of a row, if there is a value."""
         names, values = (link.owner, link.value), (key, value)
         if link.number:
             self.fresh += 1
             numbered = link.number in self.target[link.link].numbered
-            names, values = (link.number, *names), (Fresh(self.fresh, numbered), *values)
-        if isinstance(value, Lit):
-            return Insert(link.link, names, values)
-        sources, joins, where = (), (), TRUE
-        if isinstance(value, Lookup):
+            names, values = (link.number, *names), (sql.Fresh(self.fresh, numbered), *values)
+        if isinstance(value, sql.Lit):
+            return sql.Insert(link.link, names, values)
+        sources, joins, where = (), (), sql.TRUE
+        if isinstance(value, sql.Lookup):
             inner = value.select
             if inner.group or inner.distinct or inner.limit is not None or inner.order:
                 raise self.refused("a subquery for a reference that")
             value = inner.outs[0].value
-            if not isinstance(value, Col):
+            if not isinstance(value, sql.Col):
                 raise self.refused("an aggregate for a reference that")
             sources, joins, where = inner.sources, inner.joins, inner.where
             values = (*values[:-1], value)
-        elif not isinstance(value, Param | Expr):
+        elif not isinstance(value, sql.Param | sql.Expr):
             raise self.refused("a computed value of a reference that")
-        present = conjunction([where, Cmp("IS NOT", value, NULL)])
-        outs = tuple(Out(one, name) for one, name in zip(values, names, strict=True))
-        return Fill(link.link, names, Select(outs, sources, joins, present))
+        present = conjunction([where, sql.Cmp("IS NOT", value, NULL)])
+        outs = tuple(sql.Out(one, name) for one, name in zip(values, names, strict=True))
+        return sql.Fill(link.link, names, sql.Select(outs, sources, joins, present))
 
-    def set(self, one: Update, mine: list[Linked]) -> list[Statement]:
+    def set(self, one: sql.Update, mine: list[Linked]) -> list[sql.Statement]:
         """An UPDATE: rows of the association tables go, change, or are added."""
         held = {link.column: link for link in mine}
         sets = tuple((c, v) for c, v in one.sets if c not in held)
@@ -132,7 +111,7 @@ class LinkRewriter(Rewriter):
             return rest
         if one.returning or (len(links) > 1 and by & {link.column for link in links}):
             raise self.refused("RETURNING or a choice by references that")
-        made: list[Statement] = []
+        made: list[sql.Statement] = []
         values = dict(one.sets)
         for link in links:
             made += self.moved(link, values[link.column], where)
@@ -142,47 +121,50 @@ class LinkRewriter(Rewriter):
             return [*made, *rest]
         return [*rest, *made]
 
-    def moved(self, link: Linked, value: Value, where: Pred) -> list[Statement]:
+    def moved(self, link: Linked, value: sql.Value, where: sql.Pred) -> list[sql.Statement]:
         """References of chosen rows become a value."""
-        rows = Select(
-            (Out(Col(link.table, link.key), link.key),),
-            (Source(link.table, link.table),),
+        rows = sql.Select(
+            (sql.Out(sql.Col(link.table, link.key), link.key),),
+            (sql.Source(link.table, link.table),),
             (),
             where,
         )
-        chosen = InSelect((Col(link.link, link.owner),), rows)
-        gone = Delete(link.link, chosen)
+        chosen = sql.InSelect((sql.Col(link.link, link.owner),), rows)
+        gone = sql.Delete(link.link, chosen)
         if value == NULL:
             return [gone]
-        if not isinstance(value, Lit | Param | Expr) or columns(value):
+        if not isinstance(value, sql.Lit | sql.Param | sql.Expr) or columns(value):
             raise self.refused("a computed value of a reference that")
-        certain = isinstance(value, Lit)
-        present = [] if certain else [Cmp("IS NOT", value, NULL)]
-        own = Select(
-            (Out(Col(link.link, link.owner), link.owner),), (Source(link.link, link.link),)
+        certain = isinstance(value, sql.Lit)
+        present = [] if certain else [sql.Cmp("IS NOT", value, NULL)]
+        own = sql.Select(
+            (sql.Out(sql.Col(link.link, link.owner), link.owner),),
+            (sql.Source(link.link, link.link),),
         )
         names: tuple[str, ...] = (link.owner, link.value)
-        values: tuple[Value, ...] = (Col(link.table, link.key), value)
+        values: tuple[sql.Value, ...] = (sql.Col(link.table, link.key), value)
         if link.number:
             if link.number not in self.target[link.link].numbered:
                 raise self.refused("keys that nothing numbers for references that")
             mark = f"{self.name} {link} {where}"
             names, values = (link.number, *names), (key_of_rows(mark), *values)
-        outs = tuple(Out(one, name) for one, name in zip(values, names, strict=True))
-        missing = Not(InSelect((Col(link.table, link.key),), own))
-        fresh = Select(outs, rows.sources, (), conjunction([where, missing, *present]))
+        outs = tuple(sql.Out(one, name) for one, name in zip(values, names, strict=True))
+        missing = sql.Not(sql.InSelect((sql.Col(link.table, link.key),), own))
+        fresh = sql.Select(outs, rows.sources, (), conjunction([where, missing, *present]))
         none = (
-            [] if certain else [replace(gone, where=conjunction([Cmp("IS", value, NULL), chosen]))]
+            []
+            if certain
+            else [replace(gone, where=conjunction([sql.Cmp("IS", value, NULL), chosen]))]
         )
         return [
             *none,
-            Update(link.link, ((link.value, value),), conjunction([*present, chosen])),
-            Fill(link.link, names, fresh),
+            sql.Update(link.link, ((link.value, value),), conjunction([*present, chosen])),
+            sql.Fill(link.link, names, fresh),
         ]
 
-    def delete(self, one: Delete, mine: list[Linked]) -> list[Statement]:
+    def delete(self, one: sql.Delete, mine: list[Linked]) -> list[sql.Statement]:
         """A DELETE behind those of the rows that refer, unless they go by themselves."""
-        before: list[Statement] = []
+        before: list[sql.Statement] = []
         where = self.where(one)
         for link in self.links.values():
             ends = [
@@ -196,9 +178,11 @@ class LinkRewriter(Rewriter):
                 and (table == link.table or self.cleared(link))
             ]
             for column, key in ends:
-                out = Out(Col(one.table, key), key)
-                rows = Select((out,), (Source(one.table, one.table),), (), where)
-                before.append(Delete(link.link, InSelect((Col(link.link, column),), rows)))
+                out = sql.Out(sql.Col(one.table, key), key)
+                rows = sql.Select((out,), (sql.Source(one.table, one.table),), (), where)
+                before.append(
+                    sql.Delete(link.link, sql.InSelect((sql.Col(link.link, column),), rows))
+                )
         if before and {c.name for c in columns(one.where)} & {link.column for link in mine}:
             raise self.refused("a deletion by a reference that")
         return [*before, replace(one, where=where)]
@@ -211,12 +195,17 @@ class LinkRewriter(Rewriter):
     def condition(self, part, table: str):
         """A condition of a change on a reference: a row of the association table has it."""
         mine = [c for c in columns(part) if (table, c.name) in self.held and c.alias == table]
-        if mine and isinstance(part, Cmp) and part.op in ("IS", "IS NOT") and part.left == mine[0]:
+        if (
+            mine
+            and isinstance(part, sql.Cmp)
+            and part.op in ("IS", "IS NOT")
+            and part.left == mine[0]
+        ):
             held = self.held[table, mine[0].name]
-            out = Out(Col(held.lookup, held.key), held.key)
-            rows = Select((out,), (Source(held.lookup, held.lookup),))
-            inside = InSelect((Col(table, held.reference),), rows)
-            return Not(inside) if part.op == "IS" else inside
+            out = sql.Out(sql.Col(held.lookup, held.key), held.key)
+            rows = sql.Select((out,), (sql.Source(held.lookup, held.lookup),))
+            inside = sql.InSelect((sql.Col(table, held.reference),), rows)
+            return sql.Not(inside) if part.op == "IS" else inside
         return super().condition(part, table)
 
 

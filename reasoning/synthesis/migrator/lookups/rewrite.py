@@ -5,39 +5,10 @@ add values that are not there yet. Rows that nothing refers to any more stay: th
 from dataclasses import replace
 from typing import Any
 
-from reasoning.synthesis.migrator.correspondence.mapping import (
-    Cell,
-    Copy,
-    DataMapping,
-    Fixed,
-    Found,
-    Made,
-    Rule,
-)
+from reasoning.synthesis.migrator.correspondence import mapping as maps
 from reasoning.synthesis.migrator.lookups.find import Extracted
 from reasoning.synthesis.migrator.sketch.target import Unrewritable
-from reasoning.synthesis.migrator.sql.program import (
-    And,
-    Cmp,
-    Col,
-    Conflict,
-    Delete,
-    Expr,
-    Fill,
-    Fresh,
-    Function,
-    InList,
-    InSelect,
-    Insert,
-    Lit,
-    Lookup,
-    Out,
-    Param,
-    Select,
-    Source,
-    Statement,
-    Update,
-)
+from reasoning.synthesis.migrator.sql import program as sql
 from reasoning.synthesis.migrator.sql.tables import Tables
 from reasoning.synthesis.migrator.sql.visitors import (
     change,
@@ -60,7 +31,7 @@ class Rewriter:
         self.all = {(one.table, one.column): one for one in lookups}
         self.held = {place: one for place, one in self.all.items() if not one.natural}
 
-    def function(self, function: Function) -> Function:
+    def function(self, function: sql.Function) -> sql.Function:
         """A function over the real schema.
 
         Raises:
@@ -74,26 +45,26 @@ class Rewriter:
     def refused(self, what: str) -> Unrewritable:
         return Unrewritable(f"{self.name}: {what} {self.holder}")
 
-    def statement(self, one: Statement) -> list[Statement]:
+    def statement(self, one: sql.Statement) -> list[sql.Statement]:
         one = change_queries(one, self.select)
-        if isinstance(one, Insert):
+        if isinstance(one, sql.Insert):
             return self.insert(one)
-        if isinstance(one, Update):
+        if isinstance(one, sql.Update):
             return self.update(one)
-        if isinstance(one, Delete):
+        if isinstance(one, sql.Delete):
             return [replace(one, where=self.where(one))]
-        if isinstance(one, Fill) and any((one.table, c) in self.all for c in one.columns):
+        if isinstance(one, sql.Fill) and any((one.table, c) in self.all for c in one.columns):
             raise self.refused("INSERT ... SELECT of values that")
         return [one]
 
-    def select(self, tree: Select) -> Select:
+    def select(self, tree: sql.Select) -> sql.Select:
         """A query that joins the lookup tables of the columns that it names."""
         tables = {source.alias: source for source in tree.sources if source.select is None}
         outer = {source.alias for source in tree.sources if source.on is not None}
         on = tuple(source.on for source in tree.sources)
         parts = (tree.outs, tree.joins, tree.where, tree.order, tree.group, tree.having, on)
         named = columns(parts)
-        used: dict[Col, tuple[Extracted, str]] = {}
+        used: dict[sql.Col, tuple[Extracted, str]] = {}
         taken = set(tables)
         for column in named:
             source = tables.get(column.alias)
@@ -115,26 +86,26 @@ class Rewriter:
             return tree
 
         def moved(column):
-            return Col(used[column][1], used[column][0].value) if column in used else column
+            return sql.Col(used[column][1], used[column][0].value) if column in used else column
 
         # Where a condition needs the value, a row without one is passed over anyway.
         needed = {c for pair in tree.joins for c in pair} | {
             c
             for part in conjuncts(tree.where)
-            if isinstance(part, InList) or (isinstance(part, Cmp) and "IS" not in part.op)
+            if isinstance(part, sql.InList) or (isinstance(part, sql.Cmp) and "IS" not in part.op)
             for c in columns(part)
         }
         free = {c for c, (held, _) in used.items() if not held.required and c not in needed}
         left = free | {c for c in used if c.alias in outer}
-        ties = [Cmp("=", a, b) for a, b in tree.joins if {a, b} & left]
+        ties = [sql.Cmp("=", a, b) for a, b in tree.joins if {a, b} & left]
         joins = [pair for pair in tree.joins if not set(pair) & left]
         inner, after = [], []
         for column, (held, alias) in used.items():
-            ends = (Col(column.alias, held.reference), Col(alias, held.key))
+            ends = (sql.Col(column.alias, held.reference), sql.Col(alias, held.key))
             if column in left:
-                after.append(Source(held.lookup, alias, Cmp("=", *ends)))
+                after.append(sql.Source(held.lookup, alias, sql.Cmp("=", *ends)))
             else:
-                inner.append(Source(held.lookup, alias))
+                inner.append(sql.Source(held.lookup, alias))
                 joins.append(ends)
         plain = [source for source in tree.sources if source.on is None]
         behind = [source for source in tree.sources if source.on is not None]
@@ -144,8 +115,8 @@ class Rewriter:
         left = _in_turn([*behind, *after], {source.alias for source in (*plain, *inner)})
         return replace(change(rest, moved), sources=(*plain, *inner, *left))
 
-    def insert(self, one: Insert) -> list[Statement]:
-        before: list[Statement] = []
+    def insert(self, one: sql.Insert) -> list[sql.Statement]:
+        before: list[sql.Statement] = []
         names, values = list(one.columns), list(one.values)
         touched = [c for c in names if (one.table, c) in self.all]
         said = columns((one.returning, one.conflict and (one.conflict.sets, one.conflict.where)))
@@ -161,8 +132,8 @@ class Rewriter:
             names[n], values[n] = held.reference, value
         return [*before, replace(one, columns=tuple(names), values=tuple(values))]
 
-    def update(self, one: Update) -> list[Statement]:
-        before: list[Statement] = []
+    def update(self, one: sql.Update) -> list[sql.Statement]:
+        before: list[sql.Statement] = []
         sets = []
         for column, value in one.sets:
             held = self.all.get((one.table, column))
@@ -176,39 +147,41 @@ class Rewriter:
             sets.append((held.reference, value))
         return [*before, replace(one, sets=tuple(sets), where=self.where(one))]
 
-    def stored(self, held: Extracted, value) -> tuple[list[Statement], Any]:
+    def stored(self, held: Extracted, value) -> tuple[list[sql.Statement], Any]:
         """Statements that add a value if it is not there yet, and the reference to it."""
-        if isinstance(value, Lit) and value.value is None:
+        if isinstance(value, sql.Lit) and value.value is None:
             return [], value
-        if not isinstance(value, Lit | Param | Expr) or columns(value):
+        if not isinstance(value, sql.Lit | sql.Param | sql.Expr) or columns(value):
             raise self.refused("a computed value that")
         names, given = [held.value], [value]
         if not held.natural:
             self.fresh += 1
             numbered = held.key in self.target[held.lookup].numbered
-            names, given = [held.key, held.value], [Fresh(self.fresh, numbered), value]
-        there = Conflict((held.value,))
-        if held.required or isinstance(value, Lit):
-            add: Statement = Insert(held.lookup, tuple(names), tuple(given), there)
+            names, given = [held.key, held.value], [sql.Fresh(self.fresh, numbered), value]
+        there = sql.Conflict((held.value,))
+        if held.required or isinstance(value, sql.Lit):
+            add: sql.Statement = sql.Insert(held.lookup, tuple(names), tuple(given), there)
         else:
-            outs = tuple(Out(v, c) for c, v in zip(names, given, strict=True))
-            chosen = Select(outs, (), (), Cmp("IS NOT", value, Lit(None)))
-            add = Fill(held.lookup, tuple(names), chosen, there)
+            outs = tuple(sql.Out(v, c) for c, v in zip(names, given, strict=True))
+            chosen = sql.Select(outs, (), (), sql.Cmp("IS NOT", value, sql.Lit(None)))
+            add = sql.Fill(held.lookup, tuple(names), chosen, there)
         if held.natural:
             return [add], value
-        found = Select(
-            (Out(Col(held.lookup, held.key), held.key),),
-            (Source(held.lookup, held.lookup),),
+        found = sql.Select(
+            (sql.Out(sql.Col(held.lookup, held.key), held.key),),
+            (sql.Source(held.lookup, held.lookup),),
             (),
-            Cmp("=", Col(held.lookup, held.value), value),
+            sql.Cmp("=", sql.Col(held.lookup, held.value), value),
         )
-        return [add], Lookup(found)
+        return [add], sql.Lookup(found)
 
-    def where(self, one: Delete | Update):
+    def where(self, one: sql.Delete | sql.Update):
         """The condition of a change: by values that lookup tables hold."""
         parts = conjuncts(one.where)
         return (
-            conjunction([self.condition(part, one.table) for part in parts]) if parts else And(())
+            conjunction([self.condition(part, one.table) for part in parts])
+            if parts
+            else sql.And(())
         )
 
     def condition(self, part, table: str):
@@ -216,24 +189,26 @@ class Rewriter:
         if not mine:
             return part
         column, held = mine[0], self.held[table, mine[0].name]
-        near = Col(table, held.reference)
-        if isinstance(part, Cmp) and columns(part) == mine == [column] and part.left == column:
+        near = sql.Col(table, held.reference)
+        if isinstance(part, sql.Cmp) and columns(part) == mine == [column] and part.left == column:
             if part.op in ("IS", "IS NOT"):
-                return Cmp(part.op, near, part.right)
-            where = replace(part, left=Col(held.lookup, held.value))
-            out = Out(Col(held.lookup, held.key), held.key)
-            return InSelect((near,), Select((out,), (Source(held.lookup, held.lookup),), (), where))
-        if any(isinstance(node, InSelect) for node in here(part)):
+                return sql.Cmp(part.op, near, part.right)
+            where = replace(part, left=sql.Col(held.lookup, held.value))
+            out = sql.Out(sql.Col(held.lookup, held.key), held.key)
+            return sql.InSelect(
+                (near,), sql.Select((out,), (sql.Source(held.lookup, held.lookup),), (), where)
+            )
+        if any(isinstance(node, sql.InSelect) for node in here(part)):
             raise self.refused("IN over values that")
         key = self.target[table].key
         if not key:
             raise self.refused("a choice without a key by values that")
-        outs = tuple(Out(Col(table, name), name) for name in key)
-        whole = self.select(Select(outs, (Source(table, table),), (), part))
-        return InSelect(tuple(Col(table, name) for name in key), whole)
+        outs = tuple(sql.Out(sql.Col(table, name), name) for name in key)
+        whole = self.select(sql.Select(outs, (sql.Source(table, table),), (), part))
+        return sql.InSelect(tuple(sql.Col(table, name) for name in key), whole)
 
 
-def _in_turn(sources: list[Source], known: set[str]) -> list[Source]:
+def _in_turn(sources: list[sql.Source], known: set[str]) -> list[sql.Source]:
     """LEFT JOINs, each behind all that it names."""
     left, done = list(sources), []
     while left:
@@ -244,7 +219,9 @@ def _in_turn(sources: list[Source], known: set[str]) -> list[Source]:
     return done
 
 
-def real_mapping(plain: DataMapping, lookups: list[Extracted], target: Tables) -> DataMapping:
+def real_mapping(
+    plain: maps.DataMapping, lookups: list[Extracted], target: Tables
+) -> maps.DataMapping:
     """The mapping to the real schema.
 
     Args:
@@ -259,14 +236,14 @@ def real_mapping(plain: DataMapping, lookups: list[Extracted], target: Tables) -
     for held in lookups:
         rule = rules.get(held.table)
         cell = rule.cells.get(held.column) if rule else None
-        if rule is None or not isinstance(cell, Copy):
+        if rule is None or not isinstance(cell, maps.Copy):
             raise Unrewritable(f"nothing in the old schema gives {held.lookup} its values")
         table = target[held.lookup]
-        cells: dict[str, Cell] = {c: Fixed(table.defaults.get(c)) for c in table.stored}
-        cells |= {held.key: Made((held.lookup, held.key), rule.anchor), held.value: cell}
-        rules[held.lookup] = Rule(held.lookup, rule.anchor, rule.tree, cells, held.value)
+        cells: dict[str, maps.Cell] = {c: maps.Fixed(table.defaults.get(c)) for c in table.stored}
+        cells |= {held.key: maps.Made((held.lookup, held.key), rule.anchor), held.value: cell}
+        rules[held.lookup] = maps.Rule(held.lookup, rule.anchor, rule.tree, cells, held.value)
         if not held.natural:
-            found = Found(held.lookup, held.key, held.value, cell)
+            found = maps.Found(held.lookup, held.key, held.value, cell)
             here = {c: one for c, one in rule.cells.items() if c != held.column}
             rules[held.table] = replace(rule, cells=here | {held.reference: found})
     for name in {held.table for held in lookups}:

@@ -7,23 +7,7 @@ from dataclasses import replace
 
 from reasoning.synthesis.migrator.merging.find import Merged
 from reasoning.synthesis.migrator.sketch.target import Unrewritable
-from reasoning.synthesis.migrator.sql.program import (
-    And,
-    Cmp,
-    Col,
-    Conflict,
-    Delete,
-    Fill,
-    Function,
-    Insert,
-    Lit,
-    Out,
-    Pred,
-    Select,
-    Source,
-    Statement,
-    Update,
-)
+from reasoning.synthesis.migrator.sql import program as sql
 from reasoning.synthesis.migrator.sql.tables import Tables
 from reasoning.synthesis.migrator.sql.visitors import change, change_queries, conjunction, conjuncts
 
@@ -36,7 +20,7 @@ class Merger:
         self.held = {source: one for one in merges for source in one.sources}
         self.name = ""
 
-    def function(self, function: Function) -> Function:
+    def function(self, function: sql.Function) -> sql.Function:
         """A function over the real schema.
 
         Raises:
@@ -46,15 +30,15 @@ class Merger:
         made = tuple(self.statement(one) for one in function.statements)
         return function if made == function.statements else replace(function, statements=made)
 
-    def statement(self, one: Statement) -> Statement:
+    def statement(self, one: sql.Statement) -> sql.Statement:
         one = change_queries(one, self.select)
         held = self.held.get(getattr(one, "table", ""))
         if held is None:
             return one
-        value = Lit(held.value_of(one.table))
+        value = sql.Lit(held.value_of(one.table))
         renamed = _renamer(one.table, held.table)
         returning = change(getattr(one, "returning", ()), renamed)
-        if isinstance(one, Insert):
+        if isinstance(one, sql.Insert):
             conflict = one.conflict and self.conflict(one.conflict, held, renamed)
             names, values = (*one.columns, held.column), (*one.values, value)
             return replace(
@@ -65,21 +49,21 @@ class Merger:
                 conflict=conflict,
                 returning=returning,
             )
-        if isinstance(one, Fill):
-            outs = (*one.select.outs, Out(value, held.column))
+        if isinstance(one, sql.Fill):
+            outs = (*one.select.outs, sql.Out(value, held.column))
             select = replace(one.select, outs=outs)
             conflict = one.conflict and self.conflict(one.conflict, held, renamed)
             names = (*one.columns, held.column)
             return replace(one, table=held.table, columns=names, select=select, conflict=conflict)
-        if isinstance(one, Update):
+        if isinstance(one, sql.Update):
             where = _also(change(one.where, renamed), held.table, held.column, value)
             sets = change(one.sets, renamed)
             return replace(one, table=held.table, sets=sets, where=where, returning=returning)
-        assert isinstance(one, Delete)
+        assert isinstance(one, sql.Delete)
         where = _also(change(one.where, renamed), held.table, held.column, value)
         return replace(one, table=held.table, where=where, returning=returning)
 
-    def select(self, tree: Select) -> Select:
+    def select(self, tree: sql.Select) -> sql.Select:
         """A query in which each old table is the merged one with its constant."""
         mine = [s for s in tree.sources if s.select is None and s.table in self.held]
         if not mine:
@@ -92,24 +76,26 @@ class Merger:
             plain = source.alias == source.table and once and table not in taken
             names[source.alias] = table if plain else source.alias
         rest = replace(tree, sources=())
-        moved = change(rest, lambda c: Col(names.get(c.alias, c.alias), c.name))
+        moved = change(rest, lambda c: sql.Col(names.get(c.alias, c.alias), c.name))
         sources, more = [], []
         for source in tree.sources:
-            on = change(source.on, lambda c: Col(names.get(c.alias, c.alias), c.name))
+            on = change(source.on, lambda c: sql.Col(names.get(c.alias, c.alias), c.name))
             if source not in mine:
                 sources.append(replace(source, on=on))
                 continue
             held, alias = self.held[source.table], names[source.alias]
-            tell = Cmp("=", Col(alias, held.column), Lit(held.value_of(source.table)))
+            tell = sql.Cmp("=", sql.Col(alias, held.column), sql.Lit(held.value_of(source.table)))
             if source.on is None:
                 more.append(tell)
-                sources.append(Source(held.table, alias))
+                sources.append(sql.Source(held.table, alias))
             else:
-                sources.append(Source(held.table, alias, conjunction([on, tell])))
+                sources.append(sql.Source(held.table, alias, conjunction([on, tell])))
         where = conjunction([*more, *_parts(moved.where)]) if more else moved.where
         return replace(moved, sources=tuple(sources), where=where)
 
-    def conflict(self, given: Conflict, held: Merged, renamed: Callable[[Col], Col]) -> Conflict:
+    def conflict(
+        self, given: sql.Conflict, held: Merged, renamed: Callable[[sql.Col], sql.Col]
+    ) -> sql.Conflict:
         """ON CONFLICT by the key of the merged table.
 
         Raises:
@@ -131,19 +117,19 @@ class Merger:
             )
         sets, where = change(given.sets, renamed), change(given.where, renamed)
         columns = (*given.columns, held.column) if given.columns else ()
-        return Conflict(columns, sets, where)
+        return sql.Conflict(columns, sets, where)
 
 
-def _renamer(old: str, new: str) -> Callable[[Col], Col]:
-    def renamed(column: Col) -> Col:
-        return Col(new, column.name) if column.alias == old else column
+def _renamer(old: str, new: str) -> Callable[[sql.Col], sql.Col]:
+    def renamed(column: sql.Col) -> sql.Col:
+        return sql.Col(new, column.name) if column.alias == old else column
 
     return renamed
 
 
-def _parts(where: Pred) -> tuple[Pred, ...]:
-    return () if where == And(()) else conjuncts(where)
+def _parts(where: sql.Pred) -> tuple[sql.Pred, ...]:
+    return () if where == sql.And(()) else conjuncts(where)
 
 
-def _also(where: Pred, table: str, column: str, value: Lit) -> Pred:
-    return conjunction([Cmp("=", Col(table, column), value), *_parts(where)])
+def _also(where: sql.Pred, table: str, column: str, value: sql.Lit) -> sql.Pred:
+    return conjunction([sql.Cmp("=", sql.Col(table, column), value), *_parts(where)])

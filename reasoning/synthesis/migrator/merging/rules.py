@@ -5,14 +5,7 @@ compared: keys that the old tables do not share, and references that one column 
 from dataclasses import replace
 
 from reasoning.synthesis.errors import UserError
-from reasoning.synthesis.migrator.correspondence.mapping import (
-    Cell,
-    Copy,
-    DataMapping,
-    Fixed,
-    Made,
-    Rule,
-)
+from reasoning.synthesis.migrator.correspondence import mapping as maps
 from reasoning.synthesis.migrator.correspondence.problem import Correspondence
 from reasoning.synthesis.migrator.merging.find import Merged
 from reasoning.synthesis.migrator.merging.shown_keys import referring, shown
@@ -21,7 +14,9 @@ from reasoning.synthesis.migrator.sql.program import Program
 from reasoning.synthesis.migrator.sql.tables import Edge, Place, Tables
 
 
-def merged_mapping(plain: DataMapping, merges: list[Merged], target: Tables) -> DataMapping:
+def merged_mapping(
+    plain: maps.DataMapping, merges: list[Merged], target: Tables
+) -> maps.DataMapping:
     """The mapping to the real schema.
 
     Args:
@@ -34,11 +29,11 @@ def merged_mapping(plain: DataMapping, merges: list[Merged], target: Tables) -> 
     """
     where = {source: one for one in merges for source in one.sources}
 
-    def owned(cell: Cell) -> Cell:
-        held = where.get(cell.owner[0]) if isinstance(cell, Made) else None
+    def owned(cell: maps.Cell) -> maps.Cell:
+        held = where.get(cell.owner[0]) if isinstance(cell, maps.Made) else None
         return replace(cell, owner=(held.table, cell.owner[1])) if held else cell
 
-    rules: dict[str, Rule] = {}
+    rules: dict[str, maps.Rule] = {}
     for name, rule in plain.rules.items():
         if name not in where:
             rules[name] = replace(rule, cells={c: owned(one) for c, one in rule.cells.items()})
@@ -49,9 +44,9 @@ def merged_mapping(plain: DataMapping, merges: list[Merged], target: Tables) -> 
             if rule is None or rule.distinct:
                 raise Unrewritable(f"nothing fills the rows of {part.source} in {held.table}")
             cells = {c: owned(one) for c, one in rule.cells.items()}
-            cells[held.column] = Fixed(part.value)
+            cells[held.column] = maps.Fixed(part.value)
             for empty in held.foreign(part.source, target[held.table]):
-                cells[empty] = Fixed(target[held.table].defaults.get(empty))
+                cells[empty] = maps.Fixed(target[held.table].defaults.get(empty))
             ordered = {c: cells[c] for c in target[held.table].stored if c in cells}
             parts.append(replace(rule, table=held.table, cells=ordered))
         rules[held.table] = replace(parts[0], also=tuple(parts[1:]))
@@ -61,7 +56,7 @@ def merged_mapping(plain: DataMapping, merges: list[Merged], target: Tables) -> 
     return replace(found, source=replace(plain.source, apart=apart))
 
 
-def _apart(mapping: DataMapping, held: Merged, target: Tables):
+def _apart(mapping: maps.DataMapping, held: Merged, target: Tables):
     """Old columns that may share no value: those of a key that does not tell the rows apart."""
     table, parts = target[held.table], mapping.rules[held.table].parts
     for columns in dict.fromkeys(c for c in (table.key, *table.unique) if c):
@@ -70,14 +65,14 @@ def _apart(mapping: DataMapping, held: Merged, target: Tables):
         group = []
         for rule in parts:
             cells = [rule.cells.get(c) for c in columns]
-            if any(isinstance(cell, Made | Fixed | None) for cell in cells):
+            if any(isinstance(cell, maps.Made | maps.Fixed | None) for cell in cells):
                 break  # made for each row, or NULL, which is like no value
-            if any(not isinstance(c, Copy) or c.table != rule.anchor for c in cells):
+            if any(not isinstance(c, maps.Copy) or c.table != rule.anchor for c in cells):
                 raise Unrewritable(
                     f"{held.table} is unique by {', '.join(columns)}, which comes from several old "
                     "tables: add the column that tells the rows apart to this key"
                 )
-            group.append((rule.anchor, tuple(c.column for c in cells if isinstance(c, Copy))))
+            group.append((rule.anchor, tuple(c.column for c in cells if isinstance(c, maps.Copy))))
         else:
             yield tuple(group)
 
@@ -105,7 +100,7 @@ def held_references(target: Tables, merges: list[Merged]) -> Tables:
     return replace(target, edges=(*target.edges, *edges)) if edges else target
 
 
-def merge_notes(merges: list[Merged], mapping: DataMapping) -> tuple[str, ...]:
+def merge_notes(merges: list[Merged], mapping: maps.DataMapping) -> tuple[str, ...]:
     """Sentences on the constants, on what was taken for granted, and on keys that change."""
     found = [one.words() for one in merges]
     for (table, column), keys in mapping.shifts.items():
@@ -144,7 +139,7 @@ def merged_images(plain: Correspondence, merges: list[Merged]) -> Correspondence
     return replace(plain, images=images)
 
 
-def renumbered(mapping: DataMapping, program: Program, asked: bool) -> dict[Place, tuple]:
+def renumbered(mapping: maps.DataMapping, program: Program, asked: bool) -> dict[Place, tuple]:
     """Old columns to whose values the highest ones of other tables are added, so that keys that
     two old tables share become different; with those keys, the column's own the last.
 

@@ -5,14 +5,7 @@ column to each of its places.
 from dataclasses import dataclass
 from html import escape
 
-from reasoning.synthesis.migrator.correspondence.mapping import (
-    Copy,
-    DataMapping,
-    Fixed,
-    Found,
-    Made,
-    Rule,
-)
+from reasoning.synthesis.migrator.correspondence import mapping as maps
 from reasoning.synthesis.migrator.sql.tables import Place
 
 ROW, HEAD, GAP = 20, 24, 14
@@ -77,7 +70,7 @@ def _short(text: str, letters: int) -> str:
     return escape(plain if len(plain) <= letters else plain[: letters - 1] + "…")
 
 
-def picture(mapping: DataMapping) -> str:
+def picture(mapping: maps.DataMapping) -> str:
     """An SVG drawing of the tables that change, and a narrow one for small windows; empty if none
     does.
 
@@ -93,7 +86,7 @@ def picture(mapping: DataMapping) -> str:
     return f"<style>{rules}</style>{''.join(drawn)}"
 
 
-def _drawing(mapping: DataMapping, layout: _Layout) -> str:
+def _drawing(mapping: maps.DataMapping, layout: _Layout) -> str:
     changed = [name for name in mapping.source.by_name if name in mapping.changed]
     made = [name for name in mapping.target.by_name if not mapping.identity(name)]
     if not changed and not made:
@@ -104,7 +97,7 @@ def _drawing(mapping: DataMapping, layout: _Layout) -> str:
         if name in mapping.rules
         for rule in mapping.rules[name].parts
         for column, cell in rule.cells.items()
-        if isinstance(cell, Copy)
+        if isinstance(cell, maps.Copy)
     ]
     used = {one for one, _ in copies}
     drawn = list(dict.fromkeys([*changed, *(table for table, _ in sorted(used))]))
@@ -134,7 +127,7 @@ def _drawing(mapping: DataMapping, layout: _Layout) -> str:
     )
 
 
-def _notes(mapping: DataMapping, name: str) -> dict[str, str]:
+def _notes(mapping: maps.DataMapping, name: str) -> dict[str, str]:
     """Notes on the columns of a new table that no old column fills."""
     table, rule = mapping.target[name], mapping.rules.get(name)
     notes = {}
@@ -142,19 +135,19 @@ def _notes(mapping: DataMapping, name: str) -> dict[str, str]:
         cell = rule.cells.get(column) if rule else None
         if rule and rule.also and (said := _constants(rule, column)):
             notes[column] = ", ".join(said)
-        elif isinstance(cell, Made):
+        elif isinstance(cell, maps.Made):
             whose = f"each {rule.distinct}" if rule.distinct else cell.anchor
             notes[column] = f"key made for {whose}"
-        elif isinstance(cell, Found):
+        elif isinstance(cell, maps.Found):
             notes[column] = f"key of its {cell.value} in {cell.lookup}"
-        elif isinstance(cell, Fixed):
+        elif isinstance(cell, maps.Fixed):
             notes[column] = "NULL" if cell.value is None else f"always {cell.value}"
         else:
             notes[column] = "" if cell else "computed" if column in table.computed else "not filled"
     return notes
 
 
-def _constants(rule: Rule, column: str) -> list[str]:
+def _constants(rule: maps.Rule, column: str) -> list[str]:
     """The constants that old tables' rows have in a column; empty: all have the same, or none."""
     cells = [(part.anchor, part.cells.get(column)) for part in rule.parts]
     if len({str(cell) for _, cell in cells}) < 2:
@@ -162,7 +155,7 @@ def _constants(rule: Rule, column: str) -> list[str]:
     return [
         f"{'NULL' if cell.value is None else cell.value} ({anchor})"
         for anchor, cell in cells
-        if isinstance(cell, Fixed)
+        if isinstance(cell, maps.Fixed)
     ]
 
 

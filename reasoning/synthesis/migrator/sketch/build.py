@@ -21,26 +21,8 @@ from reasoning.synthesis.migrator.sketch.updates import (
     through_reference,
     update_options,
 )
+from reasoning.synthesis.migrator.sql import program as sql
 from reasoning.synthesis.migrator.sql.given_keys import NUMBERS, ROWS, given_rows
-from reasoning.synthesis.migrator.sql.program import (
-    Col,
-    Compound,
-    Conflict,
-    Delete,
-    Drop,
-    Fill,
-    Fresh,
-    Function,
-    InSelect,
-    Insert,
-    Lookup,
-    Out,
-    Select,
-    Snapshot,
-    Source,
-    Statement,
-    Update,
-)
 from reasoning.synthesis.migrator.sql.tables import ordered_by
 from reasoning.synthesis.migrator.sql.visitors import (
     change,
@@ -60,12 +42,12 @@ MOST_COMPOUNDS = 12
 class Sketch:
     """Holes in order; a completion takes one option of each and puts them behind one another."""
 
-    function: Function
+    function: sql.Function
     """The function that is rewritten."""
-    holes: tuple[tuple[tuple[Statement, ...], ...], ...]
+    holes: tuple[tuple[tuple[sql.Statement, ...], ...], ...]
     """Options, likeliest first."""
 
-    def complete(self, picks: Sequence[int]) -> Function:
+    def complete(self, picks: Sequence[int]) -> sql.Function:
         """The function with an option for each hole."""
         made = itertools.chain.from_iterable(
             options[pick] for options, pick in zip(self.holes, picks, strict=True)
@@ -81,7 +63,7 @@ class Sketch:
         return product
 
 
-def affected(function: Function, view: View) -> bool:
+def affected(function: sql.Function, view: View) -> bool:
     """Test if a function must be rewritten: it reads tables that changed, or changes tables that
     others are made from, by itself or by references that act.
     """
@@ -96,7 +78,7 @@ def affected(function: Function, view: View) -> bool:
     return bool(function.tables & view.mapping.changed or writing & view.mapping.touched)
 
 
-def make_sketch(function: Function, view: View) -> Sketch:
+def make_sketch(function: sql.Function, view: View) -> Sketch:
     """The sketch of a function under a correspondence.
 
     Raises:
@@ -107,7 +89,7 @@ def make_sketch(function: Function, view: View) -> Sketch:
     first_fresh = max(fresh_numbers(function.statements), default=0) + 1
     fresh: dict = {}
     for is_insert, statements in itertools.groupby(
-        function.statements, lambda s: isinstance(s, Insert)
+        function.statements, lambda s: isinstance(s, sql.Insert)
     ):
         group = list(statements)
         if is_insert:
@@ -142,24 +124,24 @@ def make_sketch(function: Function, view: View) -> Sketch:
     return Sketch(given, done)
 
 
-def _inlined(statements: tuple[Statement, ...], view: View) -> tuple[Statement, ...]:
+def _inlined(statements: tuple[sql.Statement, ...], view: View) -> tuple[sql.Statement, ...]:
     """The statements with a snapshot that keeps a key without a place put into the changes that
     read it.
     """
     made = list(statements)
-    for snapshot in [s for s in statements if isinstance(s, Snapshot)]:
+    for snapshot in [s for s in statements if isinstance(s, sql.Snapshot)]:
         tables = {source.alias: source.table for source in snapshot.select.sources}
         outs = {out.name: out for out in snapshot.select.outs}
-        if not all(isinstance(out.value, Col) for out in outs.values()) or all(
+        if not all(isinstance(out.value, sql.Col) for out in outs.values()) or all(
             view.images.get((tables[out.value.alias], out.value.name)) for out in outs.values()
         ):
             continue
         changed = []
         for one in made:
             inside = getattr(one, "where", None)
-            if one is snapshot or (isinstance(one, Drop) and one.name == snapshot.name):
+            if one is snapshot or (isinstance(one, sql.Drop) and one.name == snapshot.name):
                 continue
-            if isinstance(inside, InSelect) and inside.select.sources[0].table == snapshot.name:
+            if isinstance(inside, sql.InSelect) and inside.select.sources[0].table == snapshot.name:
                 chosen = tuple(outs[out.value.name] for out in inside.select.outs)
                 whole = replace(snapshot.select, outs=chosen)
                 one = replace(one, where=replace(inside, select=whole))
@@ -168,30 +150,30 @@ def _inlined(statements: tuple[Statement, ...], view: View) -> tuple[Statement, 
     return tuple(made)
 
 
-def _options(statement: Statement, view: View, reader: str) -> list[Options]:
+def _options(statement: sql.Statement, view: View, reader: str) -> list[Options]:
     if not (reads(statement) | writes(statement)) & (view.mapping.changed | view.mapping.touched):
         return [[(statement,)]]
-    if isinstance(statement, Select):
+    if isinstance(statement, sql.Select):
         return [[(select,) for select in rewritten(statement, view, reader)]]
-    if isinstance(statement, Compound):
+    if isinstance(statement, sql.Compound):
         return [[(one,) for one in _compounds(statement, view, reader)]]
-    if isinstance(statement, Fill):
+    if isinstance(statement, sql.Fill):
         return _fills(statement, view, reader)
-    if isinstance(statement, Snapshot):
+    if isinstance(statement, sql.Snapshot):
         return [
             [
                 (replace(statement, select=select),)
                 for select in rewritten(statement.select, view, reader)
             ]
         ]
-    if isinstance(statement, Delete):
+    if isinstance(statement, sql.Delete):
         return delete_options(statement, view, reader)
-    if isinstance(statement, Update):
+    if isinstance(statement, sql.Update):
         return update_options(statement, view, reader)
     return [[(statement,)]]
 
 
-def _compounds(statement: Compound, view: View, reader: str) -> list[Compound]:
+def _compounds(statement: sql.Compound, view: View, reader: str) -> list[sql.Compound]:
     """Counterparts of a UNION: those of its parts, in all combinations."""
     options = [rewritten(part, view, reader)[:3] for part in statement.parts]
     places = [out.value for out in statement.outs]
@@ -202,7 +184,7 @@ def _compounds(statement: Compound, view: View, reader: str) -> list[Compound]:
     return found
 
 
-def _fills(statement: Fill, view: View, reader: str) -> list[Options]:
+def _fills(statement: sql.Fill, view: View, reader: str) -> list[Options]:
     """Rows of a query into every table that has the rows of the one that is filled.
 
     Raises:
@@ -222,7 +204,7 @@ def _fills(statement: Fill, view: View, reader: str) -> list[Options]:
             if isinstance(cell, Fixed):
                 continue
             if cell == Made((name, column), table) and column in target[name].numbered:
-                mine[column] = Out(key_of_rows(f"{name} {statement}"), column)
+                mine[column] = sql.Out(key_of_rows(f"{name} {statement}"), column)
                 continue
             cell = _own(cell, view, table)
             if not isinstance(cell, Copy) or cell.table != table:
@@ -251,7 +233,7 @@ def _fills(statement: Fill, view: View, reader: str) -> list[Options]:
             for select in selects
         )
         conflict = statement.conflict and _ignored(statement, view, name, reader)
-        found.append([(Fill(name, (*mine, *columns), select, conflict),) for select in made])
+        found.append([(sql.Fill(name, (*mine, *columns), select, conflict),) for select in made])
     return found
 
 
@@ -264,12 +246,12 @@ def _own(cell: Cell, view: View, table: str) -> Cell:
     return cell
 
 
-def key_of_rows(statement: str) -> Fresh:
+def key_of_rows(statement: str) -> sql.Fresh:
     """A key that the new database gives to each row; the number is that of no other statement."""
-    return Fresh(NUMBERS + ROWS * (zlib.crc32(statement.encode()) % 900), True, True)
+    return sql.Fresh(NUMBERS + ROWS * (zlib.crc32(statement.encode()) % 900), True, True)
 
 
-def _ignored(statement: Fill, view: View, name: str, reader: str) -> Conflict:
+def _ignored(statement: sql.Fill, view: View, name: str, reader: str) -> sql.Conflict:
     """ON CONFLICT DO NOTHING of the only table that takes the rows.
 
     Raises:
@@ -287,7 +269,7 @@ def _ignored(statement: Fill, view: View, name: str, reader: str) -> Conflict:
     return replace(statement.conflict, columns=tuple(places[column] for column in columns))
 
 
-def _returned(given: Function, holes: list[Options], view: View) -> list[Options]:
+def _returned(given: sql.Function, holes: list[Options], view: View) -> list[Options]:
     """The options with the outputs of RETURNING at a statement that has all of them.
 
     Raises:
@@ -299,14 +281,16 @@ def _returned(given: Function, holes: list[Options], view: View) -> list[Options
 
     def placed(statement):
         inserted = (
-            dict(zip(asked.columns, asked.values, strict=True)) if isinstance(asked, Insert) else {}
+            dict(zip(asked.columns, asked.values, strict=True))
+            if isinstance(asked, sql.Insert)
+            else {}
         )
 
         def move(column):
             mine = view.images.get((asked.table, column.name), ())
             here = [name for table, name in mine if table == statement.table]
             if here:
-                return Col(statement.table, here[0])
+                return sql.Col(statement.table, here[0])
             if column.name in inserted:
                 return inserted[column.name]
             raise ByHand(f"{given.name} returns {column.name}, which is in another table now")
@@ -336,20 +320,20 @@ def _returned(given: Function, holes: list[Options], view: View) -> list[Options
     raise reason
 
 
-def _looked_up(statement: Insert, view: View, reader: str) -> Insert:
+def _looked_up(statement: sql.Insert, view: View, reader: str) -> sql.Insert:
     """The INSERT with subqueries among its values rewritten."""
     values = tuple(
-        Lookup(rewritten(v.select, view, reader)[0]) if isinstance(v, Lookup) else v
+        sql.Lookup(rewritten(v.select, view, reader)[0]) if isinstance(v, sql.Lookup) else v
         for v in statement.values
     )
     return replace(statement, values=values)
 
 
-def tables_named(statements: Sequence[Statement]) -> frozenset[str]:
+def tables_named(statements: Sequence[sql.Statement]) -> frozenset[str]:
     """All tables in statements."""
     named = {
         node.table
         for node in nodes(tuple(statements))
-        if isinstance(node, Source | Insert | Fill | Delete | Update)
+        if isinstance(node, sql.Source | sql.Insert | sql.Fill | sql.Delete | sql.Update)
     }
     return frozenset(named)

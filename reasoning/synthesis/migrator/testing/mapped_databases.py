@@ -4,16 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from reasoning.synthesis.migrator.correspondence.mapping import (
-    PRESENT,
-    Copy,
-    DataMapping,
-    Fixed,
-    Found,
-    Made,
-    Rule,
-    condition,
-)
+from reasoning.synthesis.migrator.correspondence import mapping as maps
 from reasoning.synthesis.migrator.sql.program import Compound, Expr, Select
 from reasoning.synthesis.migrator.sql.unparse import literal, name_of
 
@@ -21,30 +12,30 @@ ROUNDS = 4
 """Rounds in which fresh keys are distinguished by the rows around them."""
 
 
-def query_of(rule: Rule, mapping: DataMapping) -> str:
+def query_of(rule: maps.Rule, mapping: maps.DataMapping) -> str:
     """The rule as a query over the source in SQLite; made keys are the anchor's row numbers beyond
     all other values.
     """
     return " UNION ALL ".join(_part(one, mapping) for one in rule.parts)
 
 
-def _part(rule: Rule, mapping: DataMapping) -> str:
+def _part(rule: maps.Rule, mapping: maps.DataMapping) -> str:
     cells = []
     for column, cell in rule.cells.items():
-        if isinstance(cell, Copy):
+        if isinstance(cell, maps.Copy):
             cells.append(f"{name_of(cell.table)}.{name_of(cell.column)} AS {name_of(column)}")
-        elif isinstance(cell, Fixed):
+        elif isinstance(cell, maps.Fixed):
             cells.append(literal(cell.value))
-        elif isinstance(cell, Found) or rule.distinct:
-            given = cell.of if isinstance(cell, Found) else rule.cells[rule.distinct]
-            assert isinstance(given, Copy)
+        elif isinstance(cell, maps.Found) or rule.distinct:
+            given = cell.of if isinstance(cell, maps.Found) else rule.cells[rule.distinct]
+            assert isinstance(given, maps.Copy)
             value = f"{name_of(given.table)}.{name_of(given.column)}"
             rank = f"DENSE_RANK() OVER (ORDER BY {value})"
             text = mapping.target[rule.table].types[column] == "str"
             number = f"'m' || {rank}" if text else f"{rank} + 500000"
             cells.append(f"CASE WHEN {value} IS NOT NULL THEN {number} END AS {name_of(column)}")
         else:
-            assert isinstance(cell, Made)
+            assert isinstance(cell, maps.Made)
             text = mapping.target[rule.table].types[column] == "str"
             number = f"{name_of(cell.anchor)}.rowid + {500_000 + _behind(cell, mapping)}"
             cells.append(f"'m' || ({number})" if text else number)
@@ -54,19 +45,19 @@ def _part(rule: Rule, mapping: DataMapping) -> str:
     where = ""
     if rule.only is not None:
         column, value = rule.only
-        tested = "IS NOT NULL" if value == PRESENT else f"= {literal(value)}"
+        tested = "IS NOT NULL" if value == maps.PRESENT else f"= {literal(value)}"
         where = f" WHERE {name_of(rule.anchor)}.{name_of(column)} {tested}"
     return f"SELECT {', '.join(cells)} FROM {joined(rule)}{where}"
 
 
-def _behind(cell: Made, mapping: DataMapping) -> int:
+def _behind(cell: maps.Made, mapping: maps.DataMapping) -> int:
     """Distance of the keys made for rows of one old table from those of the tables before."""
     owner = mapping.rules.get(cell.owner[0])
     anchors = [part.anchor for part in owner.parts] if owner else []
     return 10_000 * anchors.index(cell.anchor) if cell.anchor in anchors else 0
 
 
-def joined(rule: Rule, dialect: str = "sqlite", shown: Callable[[str], str] = str) -> str:
+def joined(rule: maps.Rule, dialect: str = "sqlite", shown: Callable[[str], str] = str) -> str:
     """The FROM clause of a rule: everything is joined to the anchor, whose rows all stay; `shown`
     is what a table is called.
     """
@@ -83,13 +74,13 @@ def joined(rule: Rule, dialect: str = "sqlite", shown: Callable[[str], str] = st
         def column(place):
             return f"{called(place[0])}.{name_of(place[1], dialect)}"
 
-        on = " AND ".join(f"{column(a)} = {column(b)}" for a, b in condition(edge))
+        on = " AND ".join(f"{column(a)} = {column(b)}" for a, b in maps.condition(edge))
         text += f" LEFT JOIN {called(new)} ON {on}"
         done.add(new)
     return text
 
 
-def fingerprint(rows: dict[str, Sequence[tuple]], mapping: DataMapping) -> tuple:
+def fingerprint(rows: dict[str, Sequence[tuple]], mapping: maps.DataMapping) -> tuple:
     """The same for databases that are equal up to the names of invented keys (and, by chance, for
     few that are not).
 
@@ -129,12 +120,12 @@ def fingerprint(rows: dict[str, Sequence[tuple]], mapping: DataMapping) -> tuple
     )
 
 
-def owners(mapping: DataMapping, table: str) -> dict[int, Any]:
+def owners(mapping: maps.DataMapping, table: str) -> dict[int, Any]:
     """The positions of invented keys in a target table, and the column that each was
     invented for.
     """
     cells = mapping.rules[table].cells if table in mapping.rules else {}
-    return {n: cell.owner for n, cell in enumerate(cells.values()) if isinstance(cell, Made)}
+    return {n: cell.owner for n, cell in enumerate(cells.values()) if isinstance(cell, maps.Made)}
 
 
 def any_order(value: Any) -> bool:

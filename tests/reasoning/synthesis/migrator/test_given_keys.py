@@ -9,15 +9,7 @@ import pytest
 pytest.importorskip("sqlglot")
 pytest.importorskip("pysat")
 
-from reasoning.synthesis.migrator import (
-    NoProgram,
-    Options,
-    Refactoring,
-    migration_sql,
-    parse_program,
-    read_tables,
-    refactor,
-)
+from reasoning.synthesis import migrator
 from reasoning.synthesis.migrator.cli import program_text
 from reasoning.synthesis.migrator.equivalence.bounded_test import Comparison
 from reasoning.synthesis.migrator.sql.unparse import show_function, show_program
@@ -40,11 +32,11 @@ KEYS = {
 }
 
 
-def refactored(dialect: str, new: str = NEW) -> Refactoring:
+def refactored(dialect: str, new: str = NEW) -> migrator.Refactoring:
     key = KEYS[dialect][0]
     old, new = OLD.format(key=key), new.format(key=key)
-    found = refactor(PROGRAM, old, new, Options(dialect, bound=1, verify="off"))
-    assert isinstance(found, Refactoring) and not found.by_hand, found
+    found = migrator.refactor(PROGRAM, old, new, migrator.Options(dialect, bound=1, verify="off"))
+    assert isinstance(found, migrator.Refactoring) and not found.by_hand, found
     return found
 
 
@@ -54,7 +46,7 @@ def test_the_key_is_left_out_and_asked_for(dialect):
     text = show_function(found.new.named("add"), dialect)
     assert "INSERT INTO authors (full_name) VALUES (:name);" in text
     assert f"VALUES ({KEYS[dialect][1]}, :bio)" in text
-    again = parse_program(show_program(found.new), found.target, dialect)
+    again = migrator.parse_program(show_program(found.new), found.target, dialect)
     assert (
         Comparison(found.old, found.source, again, found.target).run(1, lambda: True).failure
         is None
@@ -74,7 +66,7 @@ def test_programs_with_such_keys_run_before_and_after():
             base.executescript(OLD.format(key=KEYS["sqlite"][0]))
             base.execute("INSERT INTO authors VALUES (7, 'a', NULL)")
             if program is found.new:
-                base.executescript(migration_sql(found.mapping))
+                base.executescript(migrator.migration_sql(found.mapping))
             for name, bio in (("b", "x"), ("c", None)):
                 text = show_function(program.named("add")).split("\n", 1)[1]
                 for one in filter(str.strip, text.split(";")):
@@ -85,8 +77,8 @@ def test_programs_with_such_keys_run_before_and_after():
 
 
 def test_keys_asked_for_in_the_old_program_are_read():
-    tables = read_tables(NEW.format(key=KEYS["sqlite"][0]))
-    program = parse_program(
+    tables = migrator.read_tables(NEW.format(key=KEYS["sqlite"][0]))
+    program = migrator.parse_program(
         "-- name: add(name)\nINSERT INTO authors (full_name) VALUES (:name);\n"
         "INSERT INTO bios (author_id) VALUES (last_insert_rowid());\n",
         tables,
@@ -103,16 +95,20 @@ INSERT INTO accounts (owner, balance) VALUES (sqlc.arg(owner), @balance) RETURNI
 -- name: Owners :many
 SELECT id, owner FROM accounts WHERE owner = sqlc.narg('who') ORDER BY id;
 """
-    found = refactor(program, old, new, Options("postgres", bound=1, verify="off"))
-    assert isinstance(found, Refactoring) and not found.never and not found.by_hand, found
+    found = migrator.refactor(
+        program, old, new, migrator.Options("postgres", bound=1, verify="off")
+    )
+    assert isinstance(found, migrator.Refactoring) and not found.never and not found.by_hand, found
     text = show_program(found.new)
     assert "INSERT INTO accounts (holder, balance)\nVALUES (sqlc.arg(owner), @balance)" in text
     assert "WHERE holder = sqlc.narg(who)" in text
-    script = migration_sql(found.mapping, "postgres")
+    script = migrator.migration_sql(found.mapping, "postgres")
     assert 'seen" TIMESTAMPTZ NOT NULL DEFAULT' in script and "INSERT" not in script
     plain = new.replace(" DEFAULT (now())", "")
-    other = refactor(program.split("-- name: Owners")[0], old, plain, Options("postgres", bound=0))
-    assert isinstance(other, NoProgram) and "accounts.made" in other.reason
+    other = migrator.refactor(
+        program.split("-- name: Owners")[0], old, plain, migrator.Options("postgres", bound=0)
+    )
+    assert isinstance(other, migrator.NoProgram) and "accounts.made" in other.reason
 
 
 def test_functions_of_sqlc_that_are_kept_by_hand_say_so():
@@ -121,9 +117,9 @@ def test_functions_of_sqlc_that_are_kept_by_hand_say_so():
         "-- name: Rename :one\nUPDATE authors SET name = $1, bio = $2 WHERE id = $3 RETURNING *;\n"
         "-- name: All :many\nSELECT id, name, bio FROM authors ORDER BY id;\n"
     )
-    options = Options("postgres", bound=0, verify="off")
-    found = refactor(program, OLD.format(key=key), NEW.format(key=key), options)
-    assert isinstance(found, Refactoring) and found.by_hand == ("Rename",)
+    options = migrator.Options("postgres", bound=0, verify="off")
+    found = migrator.refactor(program, OLD.format(key=key), NEW.format(key=key), options)
+    assert isinstance(found, migrator.Refactoring) and found.by_hand == ("Rename",)
     assert re.match(r"-- KEPT BY HAND, .*\n-- name: Rename :one\n", program_text(found))
 
 
@@ -157,8 +153,8 @@ WRONG = (
 def billing():
     """Rows of a query with keys that the database gives, in a table and columns of other names."""
     texts = [text.format(key=KEYS["sqlite"][0]) for text in (BILLED, BILLS)]
-    found = refactor(BILLING, *texts, Options(bound=1, verify="off"))
-    assert isinstance(found, Refactoring) and not found.by_hand, found
+    found = migrator.refactor(BILLING, *texts, migrator.Options(bound=1, verify="off"))
+    assert isinstance(found, migrator.Refactoring) and not found.by_hand, found
     return found
 
 
@@ -174,7 +170,7 @@ def test_programs_over_tables_of_other_names_are_compared_by_given_keys(billing,
     if number >= 0:
         assert WRONG[number][0] in text, text
         text = text.replace(*WRONG[number])
-    again = parse_program(text, billing.target)
+    again = migrator.parse_program(text, billing.target)
     old, new = aligned_programs(billing.old, again, billing.mapping)
     checked = Comparison(old, billing.source, new, billing.target).run(2, lambda: True)
     assert (checked.failure is not None) == (number >= 0)
@@ -187,8 +183,8 @@ def test_a_key_in_two_new_tables_is_not_given_to_rows():
         "CREATE TABLE sums (invoice_id bigint PRIMARY KEY REFERENCES invoices (id), amount bigint);"
     )
     texts = [text.format(key=KEYS["sqlite"][0]) for text in (BILLED, new)]
-    found = refactor(BILLING, *texts, Options(bound=0, verify="off"))
-    assert isinstance(found, Refactoring) and found.by_hand == ("bill",)
+    found = migrator.refactor(BILLING, *texts, migrator.Options(bound=0, verify="off"))
+    assert isinstance(found, migrator.Refactoring) and found.by_hand == ("bill",)
     assert "a key of its own" in found.old.named("bill").outside
 
 
@@ -203,21 +199,23 @@ INSERT INTO invoices (firm_id, amount) VALUES (currval('invoices_id_seq'), 1);
 
 
 def test_each_sequence_shows_the_key_of_its_own_table():
-    tables = read_tables(BILLED.format(key=KEYS["postgres"][0]), "postgres")
-    program = parse_program(SEQUENCES, tables, "postgres", keep=True)
+    tables = migrator.read_tables(BILLED.format(key=KEYS["postgres"][0]), "postgres")
+    program = migrator.parse_program(SEQUENCES, tables, "postgres", keep=True)
     first, second, third = program.named("both").statements
     assert first.values[0] == second.values[1] == third.values[1] != second.values[0]
     assert "no INSERT of one row" in program.named("lost").outside
 
 
 def test_sqlite_shows_the_last_row_of_any_table():
-    tables = read_tables(BILLED.format(key=KEYS["sqlite"][0]) + "CREATE TABLE log (what text);")
+    tables = migrator.read_tables(
+        BILLED.format(key=KEYS["sqlite"][0]) + "CREATE TABLE log (what text);"
+    )
     text = (
         "-- name: add(name)\nINSERT INTO firms (name) VALUES (:name);\n"
         "INSERT INTO log (what) VALUES (:name);\n"
         "INSERT INTO invoices (firm_id, amount) VALUES (last_insert_rowid(), 1);\n"
     )
-    assert "no INSERT" in parse_program(text, tables, keep=True).named("add").outside
+    assert "no INSERT" in migrator.parse_program(text, tables, keep=True).named("add").outside
 
 
 def test_rows_show_a_key_that_was_given_before():
@@ -230,12 +228,12 @@ def test_rows_show_a_key_that_was_given_before():
         "-- name: all()\nSELECT i.id, i.x, f.name FROM invoices i JOIN firms f ON f.id = i.firm_id;"
     )
     key = KEYS["postgres"][0]
-    options = Options("postgres", bound=1, verify="off")
-    found = refactor(program, old.format(key=key), new.format(key=key), options)
-    assert isinstance(found, Refactoring) and not found.by_hand and not found.idle, found
+    options = migrator.Options("postgres", bound=1, verify="off")
+    found = migrator.refactor(program, old.format(key=key), new.format(key=key), options)
+    assert isinstance(found, migrator.Refactoring) and not found.by_hand and not found.idle, found
     text = show_function(found.new.named("order"), "postgres")
     assert "SELECT currval(pg_get_serial_sequence('firms', 'id')) AS firm, item AS x" in text
-    again = parse_program(show_program(found.new), found.target, "postgres")
+    again = migrator.parse_program(show_program(found.new), found.target, "postgres")
     for program, differ in ((again, False), (_crossed(again), True)):
         old_one, new_one = aligned_programs(found.old, program, found.mapping)
         checked = Comparison(old_one, found.source, new_one, found.target).run(2, lambda: True)
@@ -246,10 +244,10 @@ def _crossed(program):
     """The program that shows another table's key."""
     text = show_program(program).replace("bills.id, bills.x", "firms.id, bills.x")
     assert text != show_program(program)
-    tables = read_tables(
+    tables = migrator.read_tables(
         "CREATE TABLE cart (item text PRIMARY KEY); CREATE TABLE firms (id BIGSERIAL PRIMARY KEY, "
         "name text NOT NULL, vat text); CREATE TABLE bills (id BIGSERIAL PRIMARY KEY, firm bigint "
         "NOT NULL REFERENCES firms (id), x text NOT NULL);",
         "postgres",
     )
-    return parse_program(text, tables, "postgres")
+    return migrator.parse_program(text, tables, "postgres")

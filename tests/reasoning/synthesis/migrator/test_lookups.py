@@ -9,16 +9,7 @@ pytest.importorskip("sqlglot")
 pytest.importorskip("pysat")
 
 from benchmarks.migrator_scenarios.applications import Application
-from reasoning.synthesis.migrator import (
-    NoProgram,
-    Options,
-    Refactoring,
-    migration_sql,
-    parse_program,
-    read_tables,
-    refactor,
-    show_program,
-)
+from reasoning.synthesis import migrator
 from reasoning.synthesis.migrator.equivalence.bounded_test import Comparison
 from reasoning.synthesis.migrator.equivalence.strength import strengths
 from reasoning.synthesis.migrator.lookups.find import extracted
@@ -87,8 +78,8 @@ def test_programs_and_data_agree_in_postgres(target, postgres):
 
 @pytest.fixture(scope="module")
 def found():
-    made = refactor(PROGRAM, OLD, NEW, Options(bound=1, verify="off"))
-    assert isinstance(made, Refactoring) and not made.by_hand and not made.differs
+    made = migrator.refactor(PROGRAM, OLD, NEW, migrator.Options(bound=1, verify="off"))
+    assert isinstance(made, migrator.Refactoring) and not made.by_hand and not made.differs
     return made
 
 
@@ -96,13 +87,13 @@ def test_each_value_is_there_once_and_the_way_back_is_known(found):
     with closing(sqlite3.connect(":memory:")) as base:
         base.executescript(OLD + ROWS)
         counts = dict(row[:2] for row in base.execute(dry_run_sql(found.mapping)))
-        base.executescript(migration_sql(found.mapping))
+        base.executescript(migrator.migration_sql(found.mapping))
         assert base.execute("SELECT name FROM city ORDER BY id").fetchall() == [
             ("Oslo",),
             ("Ro'me",),
         ]
         assert counts["rows of city"] == 2 and counts["rows of Person"] == 4
-        base.executescript(migration_sql(downgrade_of(found.mapping)))
+        base.executescript(migrator.migration_sql(downgrade_of(found.mapping)))
         asked = 'SELECT id, name, city, role FROM "Person" ORDER BY id'
         assert base.execute(asked).fetchall() == [
             (1, "a", "Oslo", "user"),
@@ -113,21 +104,28 @@ def test_each_value_is_there_once_and_the_way_back_is_known(found):
 
 
 def test_the_new_program_is_read_again(found):
-    again = parse_program(show_program(found.new), found.target)
+    again = migrator.parse_program(migrator.show_program(found.new), found.target)
     assert not any(function.outside for function in again.functions)
     checked = Comparison(found.old, found.source, again, found.target).run(1, lambda: True, False)
     assert checked.failure is None and len(checked.functions) == 9
 
 
 def test_only_tables_of_unique_values_are_lookup_tables():
-    old = read_tables(OLD)
-    assert [one.column for one in extracted(old, read_tables(NEW))] == ["city"]
-    assert extracted(old, read_tables(NEW.replace(" UNIQUE", ""))) == []
+    old = migrator.read_tables(OLD)
+    assert [one.column for one in extracted(old, migrator.read_tables(NEW))] == ["city"]
+    assert extracted(old, migrator.read_tables(NEW.replace(" UNIQUE", ""))) == []
     assert (
-        extracted(old, read_tables(NEW.replace('"cityId" integer', '"cityId" integer UNIQUE')))
+        extracted(
+            old, migrator.read_tables(NEW.replace('"cityId" integer', '"cityId" integer UNIQUE'))
+        )
         == []
     )
-    assert extracted(read_tables(OLD + "CREATE TABLE city (id int);"), read_tables(NEW)) == []
+    assert (
+        extracted(
+            migrator.read_tables(OLD + "CREATE TABLE city (id int);"), migrator.read_tables(NEW)
+        )
+        == []
+    )
 
 
 def test_two_lookup_tables_whose_keys_the_database_numbers():
@@ -145,8 +143,8 @@ def test_two_lookup_tables_whose_keys_the_database_numbers():
         "-- name: same(m)\nSELECT id FROM car WHERE make = :m OR color IS NULL;\n"
         "-- name: alike()\nSELECT id FROM car WHERE make IN (SELECT color FROM car);\n"
     )
-    made = refactor(program, old, new, Options("postgres", bound=1, verify="off"))
-    assert isinstance(made, Refactoring) and len(made.rewritten) == 5 and not made.by_hand
+    made = migrator.refactor(program, old, new, migrator.Options("postgres", bound=1, verify="off"))
+    assert isinstance(made, migrator.Refactoring) and len(made.rewritten) == 5 and not made.by_hand
 
 
 def test_no_more_is_claimed_than_was_done(found):
@@ -161,13 +159,17 @@ def test_lookup_tables_that_are_not_written_are_refused_at_once():
     lookup = "CREATE TABLE address (id integer PRIMARY KEY, street text, city text, UNIQUE (street, city));"
     new = f"{lookup} CREATE TABLE person (id integer PRIMARY KEY, name text, address_id integer REFERENCES address (id));"
     program = "-- name: people()\nSELECT name, street, city FROM person;\n"
-    found = refactor(program, old, new, Options(bound=0))
-    assert isinstance(found, NoProgram) and "leave out UNIQUE (street, city)" in found.reason
-    each = refactor(program, old, new.replace(", UNIQUE (street, city)", ""), Options(bound=0))
-    assert isinstance(each, Refactoring)
+    found = migrator.refactor(program, old, new, migrator.Options(bound=0))
+    assert (
+        isinstance(found, migrator.NoProgram) and "leave out UNIQUE (street, city)" in found.reason
+    )
+    each = migrator.refactor(
+        program, old, new.replace(", UNIQUE (street, city)", ""), migrator.Options(bound=0)
+    )
+    assert isinstance(each, migrator.Refactoring)
     old = "CREATE TABLE flight (id integer PRIMARY KEY, from_city text, to_city text);"
     new = """CREATE TABLE city (id integer PRIMARY KEY, name text UNIQUE);
     CREATE TABLE flight (id integer PRIMARY KEY, from_city_id integer REFERENCES city (id), to_city_id integer REFERENCES city (id));"""
     program = "-- name: flights()\nSELECT from_city, to_city FROM flight;\n"
-    found = refactor(program, old, new, Options(bound=0))
-    assert isinstance(found, NoProgram) and found.effort.correspondences == 0, found
+    found = migrator.refactor(program, old, new, migrator.Options(bound=0))
+    assert isinstance(found, migrator.NoProgram) and found.effort.correspondences == 0, found

@@ -8,14 +8,7 @@ import pytest
 pytest.importorskip("sqlglot")
 pytest.importorskip("pysat")
 
-from reasoning.synthesis.migrator import (
-    Options,
-    Refactoring,
-    migration_sql,
-    parse_program,
-    read_tables,
-    refactor,
-)
+from reasoning.synthesis import migrator
 from reasoning.synthesis.migrator.cli import summary
 from reasoning.synthesis.migrator.merging.shown_keys import shown
 
@@ -73,15 +66,15 @@ FREE = (
 
 @pytest.mark.parametrize("sql", [*KEPT, *FREE])
 def test_keys_that_are_shown_or_given(sql):
-    tables = read_tables(OLD)
-    program = parse_program(f"-- name: f\n{sql};\n", tables)
+    tables = migrator.read_tables(OLD)
+    program = migrator.parse_program(f"-- name: f\n{sql};\n", tables)
     assert shown(program, tables, ("dogs", "id")) == (sql in KEPT)
 
 
 @pytest.fixture(scope="module")
 def found():
-    made = refactor(PROGRAM, OLD, NEW, Options(bound=1, verify="off"))
-    assert isinstance(made, Refactoring) and not made.by_hand, made
+    made = migrator.refactor(PROGRAM, OLD, NEW, migrator.Options(bound=1, verify="off"))
+    assert isinstance(made, migrator.Refactoring) and not made.by_hand, made
     return made
 
 
@@ -94,7 +87,7 @@ def test_keys_below_one_meet_no_others(found):
     assert "dogs.id is numbered anew" in summary(found)
     with closing(sqlite3.connect(":memory:", isolation_level=None)) as base:
         base.executescript(OLD + rows)
-        base.executescript(migration_sql(found.mapping))
+        base.executescript(migrator.migration_sql(found.mapping))
         assert base.execute("SELECT COUNT(*), COUNT(DISTINCT id) FROM pets").fetchone() == (5, 5)
         asked = "SELECT p.name, v.day FROM visits v LEFT JOIN pets p ON p.id = v.dog_id ORDER BY 2"
         assert base.execute(asked).fetchall() == [("c", "m"), ("d", "t"), (None, "w")]
@@ -102,7 +95,9 @@ def test_keys_below_one_meet_no_others(found):
 
 
 def test_a_way_back_that_is_wanted_keeps_all_keys():
-    made = refactor(PROGRAM, OLD, NEW, Options(bound=0, verify="off", keep_keys=True))
-    assert isinstance(made, Refactoring) and not made.mapping.shifts
-    text = migration_sql(made.mapping)
+    made = migrator.refactor(
+        PROGRAM, OLD, NEW, migrator.Options(bound=0, verify="off", keep_keys=True)
+    )
+    assert isinstance(made, migrator.Refactoring) and not made.mapping.shifts
+    text = migrator.migration_sql(made.mapping)
     assert "--renumber gives them other keys" in text
