@@ -2,13 +2,12 @@
 
 Masks and loss against a loop over rows; executions that share their question's prefill against
 reading it for each; the early end of the sampler; programs compiled by policies; tokens per second.
-With `--study FOLDER`, also the claims of a finished study.
+The claims of a finished study are recorded by `benchmarks.e2c_study`.
 """
 
-import json
 import sys
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import jax
@@ -17,7 +16,6 @@ import numpy as np
 
 from benchmarks import command
 from benchmarks.recording import Claim, record
-from jaxrl.app.errors import UserError
 from jaxrl.train.metrics import CompileCounter
 from reasoning.e2c.asking import solve
 from reasoning.e2c.chain.backend import ChainBackend
@@ -48,8 +46,6 @@ class Settings:
     """Executions of a question."""
     repeats: int = 5
     """Measurements; the least time counts."""
-    study: Path | None = None
-    """Folder of a finished study, whose claims are recorded as e2c_study."""
 
 
 def least_time(function, repeats: int) -> float:
@@ -235,52 +231,9 @@ def measure(chosen: Settings) -> Path:
     return record("e2c", figures, claims)
 
 
-def study_claims(folder: Path) -> Path:
-    """The verdicts of a finished study as claims.
-
-    Raises:
-      UserError: there is no report.
-    """
-    file = folder / "report" / "verdicts.json"
-    if not file.exists():
-        raise UserError(f"{file} is not there: run python -m reasoning.e2c study first")
-    verdicts = json.loads(file.read_text())
-    config = json.loads((folder / "config.json").read_text())
-    claims = [
-        Claim(
-            f"{v['claim']} ({v['measured']})",
-            v["goal"],
-            v["direction"],
-            v["value"],
-            seeds_of(v["claim"], config),
-        )
-        for v in verdicts
-        if v["direction"] is not None
-    ]
-    name = "e2c_word_study" if "lora_rank" in config else "e2c_study"
-    title = "E2C on word problems" if "lora_rank" in config else "E2C study"
-    claims = [replace(claim, claim=f"{title}: {claim.claim}") for claim in claims]
-    return record(name, {"verdicts": verdicts, "config": config}, claims)
-
-
-def seeds_of(claim: str, config: dict) -> int:
-    """Runs behind a claim: seeds of a real model, or runs of reinforcement learning, draws of the
-    new domain's rows, or base models.
-    """
-    if "seeds" in config:
-        return config["seeds"]
-    part = "rl_" if claim.startswith("reinforcement") else "adapt_"
-    known = claim.startswith(("reinforcement", "EF-SFT"))
-    return config[f"{part}seeds"] if known else config.get("base_seeds", 1)
-
-
 def main(arguments: list[str] | None = None) -> int:
-    """Measure, or read the claims of a study; returns the exit code."""
-
-    def carry_out(chosen: Settings):
-        return study_claims(chosen.study) if chosen.study else measure(chosen)
-
-    return command.run("e2c", Settings, carry_out, __doc__, arguments)
+    """Measure and record; returns the exit code."""
+    return command.run("e2c", Settings, measure, __doc__, arguments)
 
 
 if __name__ == "__main__":

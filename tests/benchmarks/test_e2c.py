@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from benchmarks import e2c
+from benchmarks import e2c, e2c_study
 from jaxrl.app.errors import UserError
 
 
@@ -18,10 +18,10 @@ def test_the_loop_computes_the_same_loss():
 def test_verdicts_become_claims_and_nothing_is_a_refusal(tmp_path, monkeypatch):
     seen = {}
     monkeypatch.setattr(
-        e2c, "record", lambda name, figures, claims: seen.update(name=name, claims=claims)
+        e2c_study, "record", lambda name, figures, claims: seen.update(name=name, claims=claims)
     )
     with pytest.raises(UserError, match="study first"):
-        e2c.study_claims(tmp_path)
+        e2c_study.study_claims(tmp_path)
     (tmp_path / "report").mkdir()
     verdict = {
         "claim": "reinforcement",
@@ -38,10 +38,14 @@ def test_verdicts_become_claims_and_nothing_is_a_refusal(tmp_path, monkeypatch):
     ]
     (tmp_path / "report" / "verdicts.json").write_text(json.dumps([verdict, *others]))
     (tmp_path / "config.json").write_text(json.dumps({"rl_seeds": 3, "adapt_seeds": 2}))
-    e2c.study_claims(tmp_path)
+    e2c_study.study_claims(tmp_path)
     assert [(claim.seeds, claim.holds) for claim in seen["claims"]] == [
         (3, False),
         (2, True),
         (1, False),
     ]
-    assert "(m)" in seen["claims"][0].claim
+    assert "(m)" in seen["claims"][0].claim and seen["name"] == "e2c_study"
+    (tmp_path / "report" / "verdicts.json").write_text(json.dumps([verdict | {"seeds": 1}]))
+    (tmp_path / "config.json").write_text(json.dumps({"lora_rank": 16, "seeds": 2}))
+    e2c_study.study_claims(tmp_path)  # broken off after one seed of two
+    assert seen["name"] == "e2c_word_study" and seen["claims"][0].seeds == 1

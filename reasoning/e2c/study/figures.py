@@ -128,7 +128,9 @@ def adaptation(found: dict[str, Any]):
             title=f"{side} domain",
             ylim=(-0.03, 1.03),
         )
-        _plain_ticks(axes, sorted({line["rows"] for line in lines}))
+        counts = sorted({line["rows"] for line in lines})
+        axes.set_xlim(counts[0] / 1.25, counts[-1] * 1.25)
+        _plain_ticks(axes, counts)
     row[0].legend(fontsize=7)
     return figure
 

@@ -61,11 +61,14 @@ def write_report(folder: Path, found: dict[str, Any], written: str) -> Path:
 
 
 def verdicts_of(found: dict[str, Any]) -> list[dict[str, Any]]:
-    """Every claim of the study with its goal, what was measured, and whether it holds."""
+    """Every claim of the study with its goal, what was measured, whether it holds, and (of a real
+    model) the seeds that were finished.
+    """
     stated = [*_of_policies(found["policies"])]
     stated += _of_adaptation(found["adapt"]) if "adapt" in found else []
     stated += _of_reinforcement(found["rl"]) if "rl" in found else []
-    return stated + _of_adherence(found["adherence"])
+    stated += _of_adherence(found["adherence"])
+    return [v | {"seeds": found["seeds"]} for v in stated] if "seeds" in found else stated
 
 
 def _claim(
@@ -366,15 +369,20 @@ def _rl(found: dict[str, Any]) -> list[str]:
     return [*lines, ""]
 
 
-def adherence_table(found: dict[str, Any]) -> list[str]:
-    """Lines of the table of trainings by what executions do with plans."""
+SWAPPED = (
+    "Executions of the right plan, and of a plan swapped for another chain of the same "
+    "problem: how often they do exactly what the "
+    "plan says, the share of its variables executed in order, and how often the answer becomes "
+    "that of the swapped plan."
+)
+
+
+def adherence_table(found: dict[str, Any], note: str = SWAPPED) -> list[str]:
+    """Lines of the table of trainings by what executions do with plans; `note` says with which."""
     lines = [
         "## Adherence",
         "",
-        "Executions of the right plan, and of a plan swapped for another chain of the same "
-        "problem: how often they do exactly what the "
-        "plan says, the share of its variables executed in order, and how often the answer becomes "
-        "that of the swapped plan.",
+        note,
         "",
         "| training | follows the right plan | follows the swapped plan | order | answer flips |",
         "|---|---|---|---|---|",

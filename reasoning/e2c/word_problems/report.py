@@ -27,7 +27,7 @@ def text(study: Any, found: dict[str, Any]) -> str:
         *report.claims(verdicts),
         *report.policy_table(found["policies"], JUDGE_NOTE),
         *report.adaptation_table(found["adapt"], NEW_DOMAIN + _updates(study.ef_updates)),
-        *report.adherence_table(found["adherence"]),
+        *report.adherence_table(found["adherence"], SWAPPED),
     ]
     return "\n".join(lines) + "\n"
 
@@ -44,6 +44,11 @@ def _updates(share: float) -> str:
 JUDGE_NOTE = (
     "Generated tokens per problem in all calls; what is read (prefill) is listed apart. The judge "
     "is the likelihood of a plan. Greedy decoding is one chain."
+)
+SWAPPED = (
+    "Executions of the right plan, and of another plan with the same numbers that leads to another "
+    "answer: how often they are word for word what the plan leads to, the share of its steps in "
+    "order, and how often the answer becomes that of the swapped plan."
 )
 NEW_DOMAIN = (
     "Stories of a workshop, in other words, and (in the third family) a new pair of steps; "
