@@ -17,7 +17,7 @@ class WordStudyConfig:
     """Trainings from the published weights, each with data and a seed of its own."""
     families: int | None = 3
     """Kinds of stories in each domain, from the first; None: all."""
-    rows: int = 192
+    rows: int = 160
     """Word problems of the first training."""
     more_rows: int = 48
     """Word problems of the further trainings: causal and post-hoc data, and both methods in the new
@@ -41,7 +41,7 @@ class WordStudyConfig:
     """Rank of the adapters, which alone are trained."""
     learning_rate: float = 2e-3
     """Learning rate of the adapters."""
-    problems: int = 40
+    problems: int = 32
     """Test problems, the same for all seeds."""
     k: int = 4
     """Plans of the policies."""
