@@ -137,12 +137,18 @@ def _by_lists(candidate: str, answer: str) -> bool | None:
         return False  # math-verify reads the last element only; equal texts were equal above
     if any(re.search(r"\\pm|\\mp|=|\\in(?![A-Za-z])|\\cup|\\begin", text) for text in pair):
         return None
-    counts = [len(elements(text)) for text in pair]
+    counts = [_count(text) for text in pair]
     if counts[0] != counts[1] and not may_be_list(candidate):
         thousands = [re.sub(r"(?<=\d),(?=\d{3}(?!\d))", "", text) for text in pair]
         if may_be_list(answer) or len({len(elements(text)) for text in thousands}) > 1:
             return False
     return None
+
+
+def _count(text: str) -> int:
+    r"""Elements of a list; of a set in braces, \{1,1\}, those that differ."""
+    found = [bare(element) for element in elements(text)]
+    return len(set(found)) if text.startswith("\\{") else len(found)
 
 
 def _in_base(text: str) -> int | None:

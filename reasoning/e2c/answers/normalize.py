@@ -88,6 +88,10 @@ DIMENSIONS = (
     },
     {"degree": "degree deg", "radian": "radian rad"},
     {"celsius": "celsius", "fahrenheit": "fahrenheit", "kelvin": "kelvin"},
+    {"N": "N newton"},
+    {"J": "J joule"},
+    {"W": "W watt"},
+    {"V": "V volt"},
     {"mph": "mph", "km/h": "km/h kph kmh", "m/s": "m/s"},
 )  # fmt: skip (matrix of units)
 """Units of one dimension: two of them in one row are never the same answer."""
@@ -97,7 +101,11 @@ UNITS = {
     for unit, words in units.items()
     for word in words.split()
 }
+MONEY = {unit for unit, words in UNITS.items() if words[0] == UNITS["dollar"][0]}
+MONEY |= {f"{unit}s" for unit in MONEY} | {"pound sterling"}
 SCALES = {"hundred": 2, "thousand": 3, "million": 6, "billion": 9, "trillion": 12}
+_POWERS = {"sq": "2", "square": "2", "cu": "3", "cubic": "3"}
+"""Words before a unit, and its power."""
 _NO_UNITS = frozenset(
     [
         "million",
@@ -200,7 +208,7 @@ def clean(text: str) -> str:
     """
     text = _without_characters(text).translate(_SIGNS).strip()
     text = strip_delimiters(text)
-    text = _MODULUS.sub("", text)
+    text = re.sub(r"\\degrees?(?![A-Za-z])", r"^\\circ", _MODULUS.sub("", text))
     text = re.sub(r"\\(?:displaystyle|textstyle|scriptstyle|limits|rm|bf|it)(?![A-Za-z])", "", text)
     text = re.sub(r"\\(?:[dtc]|nice|s|x)frac(?![A-Za-z])", r"\\frac", text)
     text = re.sub(r"\{\s*([^{}]*?)\s*\\over(?![A-Za-z])\s*([^{}]*?)\s*\}", r"\\frac{\1}{\2}", text)
@@ -268,6 +276,8 @@ def whole_form(text: str) -> str:
         return r"(-\infty,\infty)"
     if re.fullmatch(r"\\(?:varnothing|emptyset)|∅|Ø|\\\{\s*\\\}|\\text\{empty set\}", plain):
         return r"\emptyset"
+    if re.fullmatch(r"\{[^{}]*,[^{}]*\}", plain):
+        return rf"\{plain[:-1]}\}}"
     ends = re.fullmatch(
         r"(?:\\left)?\s*([\[\]])([^\[\]]*[,;][^\[\]]*?)(?:\\right)?\s*([\[\]])", plain
     )
@@ -356,10 +366,14 @@ def quantity(text: str) -> Quantity | None:
 def _unit(words: str, spaced: bool) -> str | None:
     """The unit that stands behind a number, in one form; None if it may be mathematics."""
     plain = re.sub(r"\^\{?[23]\}?", "", words).strip(" .")
-    lowered = [word.strip(".,").lower() for word in re.split(r"[\s-]+", plain) if word.strip(".,")]
+    given = [word.strip(".,") for word in re.split(r"[\s-]+", plain) if word.strip(".,")]
+    if given == [plain] and plain in UNITS and plain.isupper():
+        return plain if spaced else None
+    lowered = [word.lower() for word in given]
     if not lowered or any(word in _NO_UNITS for word in lowered):
         return None
-    if any(len(word) < 3 and word not in UNITS and "/" not in word for word in lowered):
+    short = [word for word in lowered if len(word) < 3 and word not in UNITS and "/" not in word]
+    if any(word not in _POWERS for word in short):
         return None  # short words are variables as likely as units
     if len(plain) == 1 and not spaced:
         return None
@@ -464,10 +478,12 @@ def same_quantity(one: Quantity, other: Quantity) -> bool:
     """
     if different_units(one.unit, other.unit):
         return False
-    if one.value == other.value:
+    if one.value == other.value and one.percent == other.percent:
         return True
     if one.percent != other.percent:
         plain, percent = (other, one) if one.percent else (one, other)
+        if plain.unit in MONEY:
+            return False
         return plain.value in (percent.value, percent.value / 100)
     for decimal, exact in ((one, other), (other, one)):
         places = decimal.decimals
@@ -480,10 +496,10 @@ def different_units(one: str, other: str) -> bool:
     """True if both are known units of one dimension, and not the same, or not to the same power."""
 
     def known(words: str) -> tuple[tuple[int, str], str] | None:
-        word = words.split()[-1] if words else ""
+        first, *_, word = words.split() * 2 if words else ("", "")
         bare = re.sub(r"[23]$", "", word)
         unit = UNITS.get(bare) or UNITS.get(bare.rstrip("s"))
-        return None if unit is None else (unit, word.removeprefix(bare))
+        return None if unit is None else (unit, word.removeprefix(bare) or _POWERS.get(first, ""))
 
     a, b = known(one), known(other)
     if a is None or b is None:
@@ -579,6 +595,11 @@ def _interval(text: str) -> str | None:
         return rf"(-\infty,{match[2]})\cup({match[2]},\infty)"
     if len(pieces) == 3:
         (way, closed), (one, other) = signs[0], (pieces[0], pieces[2])
+        if re.fullmatch(r"\|\s*[a-z]\s*\|", one) and (rational(other) or 0) > 0:
+            left, right = ("[", "]") if closed else ("(", ")")
+            if way == "<":
+                return f"{left}-{other},{other}{right}"
+            return rf"(-\infty,-{other}{right}\cup {left}{other},\infty)"
         if re.fullmatch(r"[a-z]", other):
             one, other, way = other, one, "<" if way == ">" else ">"
         if not re.fullmatch(r"[a-z]", one) or not other:
