@@ -14,7 +14,7 @@ from jaxrl.app.errors import UserError
 from sae.data.cases import Unreadable
 
 SUFFIXES = (".dcm", ".dicom", ".dic", ".ima")
-MOST_PIXELS = 200_000_000
+MOST_PIXELS = 100_000_000
 """Numbers (pixels times channels times frames) beyond which a file is refused before decoding."""
 GREY_TOLERANCE = 3
 """Largest difference of channels, of 255, of a gray image that is stored in colors (lossy JPEG)."""

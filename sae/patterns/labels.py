@@ -163,7 +163,7 @@ def distinctions(
     """
     groups: dict[str, list[Pattern]] = {}
     for pattern in patterns:
-        groups.setdefault(_subject(pattern), []).append(pattern)
+        groups.setdefault(subject_of(pattern), []).append(pattern)
     found = {}
     for subject, group in groups.items():
         columns = [c for c, name in enumerate(findings) if name != subject]
@@ -190,7 +190,8 @@ def distinctions(
     return found
 
 
-def _subject(pattern: Pattern) -> str:
+def subject_of(pattern: Pattern) -> str:
+    """Name of a pattern without its number."""
     return pattern.name.rsplit(" (", 1)[0]
 
 
@@ -202,4 +203,31 @@ def titled(pattern: Pattern, clear: float) -> Pattern:
     subject = max(linked, key=linked.get) if kind == "artifact" else known
     if "apart" in pattern.measures:
         subject = f"{subject} {pattern.measures['apart']}"
+    if pattern.measures.get("place"):
+        subject = f"{subject}, {pattern.measures['place']}"
     return replace(pattern, category=kind, why=why, name=f"{subject} ({pattern.id})")
+
+
+def with_places(catalogue: Catalogue, places: Mapping[int, str], clear: float) -> Catalogue:
+    """The catalogue with places in names that are the same otherwise, where places differ.
+
+    Args:
+      catalogue: with names.
+      places: part of the image that a pattern rests on, by its number; "" for none.
+      clear: least AUROC for a category, as in the configuration.
+    """
+    patterns = list(catalogue.patterns)
+    for group in namesakes(catalogue):
+        if len({places.get(number, "") for number in group}) > 1:
+            for number in group:
+                measured = patterns[number].measures | {"place": places.get(number, "")}
+                patterns[number] = titled(replace(patterns[number], measures=measured), clear)
+    return replace(catalogue, patterns=tuple(patterns))
+
+
+def namesakes(catalogue: Catalogue) -> list[list[int]]:
+    """Numbers of patterns in groups of the same name, without those of a name of their own."""
+    groups: dict[str, list[int]] = {}
+    for pattern in catalogue.patterns:
+        groups.setdefault(subject_of(pattern), []).append(pattern.id)
+    return [group for group in groups.values() if len(group) > 1]

@@ -4,7 +4,7 @@ Nothing is trained, embedded again or written into the run.
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -111,7 +111,7 @@ class Explanation:
     def to_html(self) -> str:
         """Write the page of the case; it loads nothing and links to the run's report."""
         run, catalogue = self.artifacts
-        site = runs.explanation_site(run)
+        site = replace(runs.explanation_site(run), evidence=runs.evidence_of(run, catalogue))
         case = html.Case(0, self.parts, self.completeness, self.warnings, inside=True)
         text = html.case_page(case, catalogue, self.cases, site)
         up = f"{(run.folder / 'report').resolve().as_uri()}/"

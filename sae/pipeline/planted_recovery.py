@@ -9,7 +9,7 @@ import numpy as np
 from sae import metrics
 from sae.data.phantom import FACTORS, Radiograph
 from sae.patterns.attribution import without
-from sae.pipeline.run import Run, activations_of, explain_rows, probe_rows, step_catalogue
+from sae.pipeline.run import Run, explain_rows, probe_rows, step_catalogue, strengths_of
 
 
 class Best(NamedTuple):
@@ -48,23 +48,6 @@ class Planted(NamedTuple):
     shortcut: Shortcut
 
 
-def strengths(run: Run, rows: np.ndarray, assignment: np.ndarray, patterns: int) -> np.ndarray:
-    """Mean activation of each pattern's latents on cases, `[N, P]`.
-
-    Args:
-      run: a trained run.
-      rows: int `[N]`, cases.
-      assignment: int `[M, F]`, the pattern of every latent, -1 for none.
-      patterns: P.
-    """
-    z = activations_of(run, run.x[rows])
-    out = np.zeros((len(rows), patterns), np.float32)
-    for pattern in range(patterns):
-        members, latents = np.nonzero(assignment == pattern)
-        out[:, pattern] = z[members, :, latents].mean(0)
-    return out
-
-
 def judge_planted(
     run: Run, radiograph: Radiograph, finding: str = "Pleural Effusion", marker: str = "marker"
 ) -> Planted:
@@ -79,7 +62,9 @@ def judge_planted(
     catalogue, present = step_catalogue(run), np.asarray(radiograph.present, bool)
     count, test = len(catalogue.patterns), run.parts["test"]
     chosen = metrics.aucs(catalogue.activations, present[probe_rows(run)])  # [P, factors]
-    judged = metrics.aucs(strengths(run, test, catalogue.assignment, count), present[test])
+    judged = metrics.aucs(
+        strengths_of(run, run.x[test], catalogue.assignment, count), present[test]
+    )
     best = {}
     for column, factor in enumerate(FACTORS):
         pattern = int(np.argmax(chosen[:, column]))

@@ -32,10 +32,11 @@ from sae.classifier import small_encoder
 from sae.classifier.head import Head
 from sae.classifier.small_encoder import Labeled
 from sae.data import embeddings, phantom
-from sae.data.cases import Cases, read_all, select_findings, split_by_patient, take
+from sae.data.cases import Cases, Unreadable, read_all, select_findings, split_by_patient, take
 from sae.data.embeddings import Embedded
 from sae.data.labels import targets
 from sae.patterns import catalogue as catalogues
+from sae.patterns import evidence
 from sae.patterns import labels as measures
 from sae.patterns.attribution import (
     Attribution,
@@ -438,6 +439,7 @@ def step_catalogue(run: Run, again: bool = False) -> Catalogue:
         probe.acquisition,
         config,
     )
+    found = measures.with_places(found, places_of(run, found, rows), config.clear)
     catalogues.save(found, folder)
     log(
         f"  {len(found.patterns)} patterns from {found.assignment.size} latents in "
@@ -453,6 +455,68 @@ def activations_of(run: Run, x: np.ndarray, block: int = 512) -> np.ndarray:
         for i in range(0, len(x), block)
     ]
     return np.concatenate(pieces, 1)
+
+
+def strengths_of(run: Run, x: np.ndarray, assignment: np.ndarray, patterns: int) -> np.ndarray:
+    """Mean activation of each pattern's latents on embeddings, `[N, P]`.
+
+    Args:
+      run: a trained run.
+      x: `[N, D]`, inputs of the head.
+      assignment: int `[M, F]`, the pattern of every latent, -1 for none.
+      patterns: P.
+    """
+    z = activations_of(run, x)
+    out = np.zeros((len(x), patterns), np.float32)
+    for pattern in range(patterns):
+        members, latents = np.nonzero(assignment == pattern)
+        out[:, pattern] = z[members, :, latents].mean(0)
+    return out
+
+
+def evidence_of(run: Run, catalogue: Catalogue) -> Callable[[np.ndarray], evidence.Evidence] | None:
+    """A function from an image's pixels to what the patterns rest on in it; None where the run
+    cannot embed images itself, or its head reads text.
+    """
+    if not run.embedded.network or run.config.classifier.modality != "image":
+        return None
+    params, small = small_encoder.from_arrays(run.embedded.network)
+    count = len(catalogue.patterns)
+
+    def find(pixels: np.ndarray) -> evidence.Evidence:
+        seen = small_encoder.prepared(pixels, small.size)
+        x = small_encoder.embed_all(params, evidence.covered(seen), small, batch=64)
+        strengths = strengths_of(run, x, catalogue.assignment, count)
+        return evidence.Evidence(seen, evidence.maps(strengths))
+
+    return find
+
+
+def places_of(run: Run, catalogue: Catalogue, rows: np.ndarray) -> dict[int, str]:
+    """Parts of the image that patterns of the same name rest on, in their strongest cases; {} where
+    that cannot be found.
+
+    Args:
+      run: a trained run.
+      catalogue: its patterns, with names.
+      rows: int `[N]`, cases that its activations belong to.
+    """
+    find = evidence_of(run, catalogue)
+    if find is None or not run.embedded.has_images:
+        return {}
+    find, places = evidence.remembered(find), {}
+    for number in [number for group in measures.namesakes(catalogue) for number in group]:
+        signal = catalogue.activations[:, number]
+        strongest = np.argsort(-signal, kind="stable")[: evidence.STRONGEST]
+        maps = []
+        for row in rows[strongest[signal[strongest] > 0]]:
+            try:
+                found = find(run.embedded.cases.read(int(row))).maps[number]
+            except Unreadable:
+                continue
+            maps.append(found / max(float(np.abs(found).max()), 1e-12))
+        places[number] = evidence.place(np.mean(maps, 0)) if maps else ""
+    return places
 
 
 def sparse_activations(run: Run, x: np.ndarray, block: int = 256):
@@ -534,7 +598,9 @@ def step_report(run: Run) -> Path:
     scores = json.loads((run.folder / "classifier.json").read_text())["scores"]
     seen = run.embedded.image if run.embedded.image is not None else run.embedded.text
     rests = findings_rest_on(run, catalogue, held, explained[0])
-    site = replace(site_of(run, summary, scores), leanings=rests)
+    site = replace(
+        site_of(run, summary, scores), leanings=rests, evidence=evidence_of(run, catalogue)
+    )
     index = html.write(
         run.folder / "report", site, catalogue, probe, seen[rows], shown, found, gaps
     )

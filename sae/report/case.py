@@ -10,7 +10,7 @@ from sae.data.cases import Cases, Unreadable
 from sae.patterns.attribution import Attribution, deletion_curve, faithfulness, strongest
 from sae.patterns.catalogue import Catalogue
 from sae.report import svg
-from sae.report.site import Site, large_image, radiographs
+from sae.report.site import EVIDENCE_NOTE, Site, evidence_figures, large_image, radiographs, signed
 
 
 class Case(NamedTuple):
@@ -60,6 +60,7 @@ def case_page(case: Case, catalogue: Catalogue, cases: Cases, site: Site) -> str
             f"{faithful}"
         )
     )
+    body.append(_evidence(case, catalogue, cases, site))
     if cases.reports and site.with_images:
         body.append(html.details("report", html.paragraph(cases.reports[row])))
     for column, name in enumerate(site.findings):
@@ -83,6 +84,32 @@ def _image(case, cases, site):
     except Unreadable:
         return html.paragraph(f"{name} could not be read")
     return html.figure(large_image(pixels), f"Radiograph {name}", name)
+
+
+SHOWN = 6
+"""Patterns of a case whose evidence is shown."""
+
+
+def _evidence(case, catalogue, cases, site):
+    """Where the strongest patterns of a case see it, by their largest contribution to any logit."""
+    if site.evidence is None or not site.with_images:
+        return ""
+    try:
+        found = site.evidence(cases.read(case.row))
+    except Unreadable:
+        return ""
+    parts = np.asarray(case.found.patterns)
+    chosen = [p for p in np.argsort(-np.abs(parts).max(1), kind="stable")[:SHOWN] if parts[p].any()]
+    captions = []
+    for p in chosen:
+        column = int(np.argmax(np.abs(parts[p])))
+        name = catalogue.patterns[p].name
+        captions.append(f"{name}, {signed(parts[p, column])} for {site.findings[column]}")
+    return html.section(
+        "Where its strongest patterns see their evidence",
+        html.paragraph(EVIDENCE_NOTE),
+        evidence_figures(found, chosen, captions, cases.ids[case.row]),
+    )
 
 
 def _labels(cases, row, site):

@@ -7,6 +7,7 @@ copied.
 """
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from sae.data.cases import Cases, Unreadable
 from sae.patterns import exemplars
 from sae.patterns.attribution import Attribution
 from sae.patterns.catalogue import Catalogue
+from sae.patterns.evidence import remembered
 from sae.report.case import Case, case_page, curves_of, waterfall_of
 from sae.report.index import catalogue_table, index_page, pattern_link
 from sae.report.pattern import pattern_page
@@ -59,6 +61,7 @@ def write(
     """
     for part in ("patterns", "cases", "images"):  # of an earlier catalogue, or pixels that must go
         shutil.rmtree(folder / part, ignore_errors=True)
+    site = replace(site, evidence=site.evidence and remembered(site.evidence))
     patients, shown = np.array(cases.patients), set(case_rows)
     for pattern in catalogue.patterns:
         signal = catalogue.activations[:, pattern.id]

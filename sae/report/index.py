@@ -5,7 +5,7 @@ from sae.data.cases import Cases, by_reason
 from sae.patterns.catalogue import CATEGORIES, NORMAL, Catalogue, Pattern
 from sae.patterns.leanings import Leaning, families, sentence
 from sae.report import svg
-from sae.report.site import Site
+from sae.report.site import Site, signed
 
 COLUMNS = 6
 """With more findings than this, the catalogue names each pattern's three largest effects instead of
@@ -30,7 +30,10 @@ def index_page(catalogue: Catalogue, cases: Cases, site: Site, case_rows: list[i
         body.append(html.section("What each finding rests on", *findings_part(site.leanings)))
 
     def interval(s):
-        return "-" if s["auc"] is None else f"{s['auc']:.3f} ({s['low']:.3f} to {s['high']:.3f})"
+        if s["auc"] is None:
+            return "-"
+        text = f"{s['auc']:.3f} ({s['low']:.3f} to {s['high']:.3f})"
+        return html.join(html.safe('<span class="whole">'), text, html.safe("</span>"))
 
     rows = [
         (n, interval(s), s["present"], s["cases"], f"{s['calibration_error']:.3f}")
@@ -133,9 +136,9 @@ def catalogue_table(catalogue: Catalogue, findings: tuple[str, ...]):
 
     def effects(pattern: Pattern) -> list[str]:
         if not many:
-            return [f"{w:+.2f}" for w in pattern.weights]
+            return [signed(w) for w in pattern.weights]
         largest = sorted(range(len(findings)), key=lambda c: -abs(pattern.weights[c]))[:3]
-        return [", ".join(f"{findings[c]} {pattern.weights[c]:+.2f}" for c in largest)]
+        return [", ".join(f"{findings[c]} {signed(pattern.weights[c])}" for c in largest)]
 
     def line(p, group):
         name, area = _best_label(p)

@@ -3,11 +3,12 @@
 import numpy as np
 
 from jaxrl.app import html
-from sae.data.cases import Cases
+from sae.data.cases import Cases, Unreadable
 from sae.patterns import exemplars
 from sae.patterns.catalogue import Pattern
+from sae.patterns.evidence import STRONGEST
 from sae.report import svg
-from sae.report.site import Site, radiographs
+from sae.report.site import EVIDENCE_NOTE, Site, evidence_figures, radiographs
 
 
 def pattern_page(
@@ -21,11 +22,11 @@ def pattern_page(
       cases: the probe cases.
       site: see the class.
     """
-    measured = pattern.measures
+    measured, count = pattern.measures, len(pattern.latents)
     alike, pure = measured["similarity"], measured["purity"]
     rows = [
         ("category", f"{pattern.category}: {pattern.why}"),
-        ("support", f"{pattern.support:.0%} of members ({len(pattern.latents)} latents)"),
+        ("support", f"{pattern.support:.0%} of members ({count} latent{'s' * (count > 1)})"),
         ("active on", f"{pattern.density:.1%} of the cases here"),
         (
             "similarity of strongest cases above chance",
@@ -58,6 +59,7 @@ def pattern_page(
         for title, chosen in galleries
         if len(chosen)
     ]
+    shown.insert(1, _evidence(pattern, found, cases, site))
     members = ", ".join(f"{m}:{i}" for m, i in pattern.latents)
     return html.page(
         pattern.name,
@@ -68,3 +70,21 @@ def pattern_page(
         html.paragraph(f"member:latent {members}", "note"),
         up=("all patterns and cases", "../index.html"),
     )
+
+
+def _evidence(pattern, found, cases, site):
+    """Where the pattern's strongest cases show it."""
+    if site.evidence is None or not site.with_images:
+        return ""
+    figures = []
+    for row in found.strongest[:STRONGEST]:
+        try:
+            seen = site.evidence(cases.read(int(row)))
+        except Unreadable:
+            continue
+        name = cases.ids[row]
+        figures.append(evidence_figures(seen, [pattern.id], [name], name))
+    if not figures:
+        return ""
+    title = "Where its strongest cases show it"
+    return html.section(title, html.paragraph(EVIDENCE_NOTE), html.row(*figures))

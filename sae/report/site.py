@@ -1,12 +1,14 @@
 """Parts that all pages of a run's report share: titles, notes, scores and images."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from jaxrl.app import html
 from sae.data.cases import Cases, Unreadable
-from sae.patterns import exemplars
+from sae.patterns import evidence, exemplars
+from sae.patterns.evidence import Evidence
 from sae.patterns.leanings import Leaning
 
 THUMBNAIL = 104
@@ -34,6 +36,38 @@ class Site:
     """Show images; False: path-only mode."""
     leanings: tuple[Leaning, ...] = field(default=())
     """Reliance of each finding, measured on held-out cases."""
+    evidence: Callable[[np.ndarray], Evidence] | None = None
+    """Function from pixels to what the patterns rest on in them; None: it cannot be found."""
+
+
+EVIDENCE_NOTE = (
+    "Orange marks places whose covering weakens the pattern most, in the image as the network sees "
+    "it. Sides are the image's own: a patient's right is usually on its left."
+)
+
+
+def evidence_figures(found: Evidence, patterns: Sequence[int], captions: Sequence[str], of: str):
+    """Images with the evidence of patterns in orange.
+
+    Args:
+      found: evidence in one image.
+      patterns: numbers of those that are shown.
+      captions: one per pattern.
+      of: name of the image, for readers who do not see it.
+    """
+    figures = []
+    for number, caption in zip(patterns, captions, strict=True):
+        where = evidence.place(found.maps[number])
+        picture = exemplars.png(evidence.overlay(found.image, found.maps[number]))
+        words = f"{caption}: {where}" if where else f"{caption}: no single place"
+        figures.append(html.figure(picture, f"Evidence in {of}, {words}", words))
+    return html.row(*figures)
+
+
+def signed(value: float) -> str:
+    """A number with its sign and two digits; 0.00 has none."""
+    text = f"{value:+.2f}"
+    return "0.00" if float(text) == 0 else text
 
 
 def large_name(row: int) -> str:

@@ -8,11 +8,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from jaxrl.app.html import check_page
 from sae.data.cases import Cases, Unreadable
 from sae.patterns import catalogue, exemplars
 from sae.patterns import labels as measures
 from sae.patterns.attribution import Attribution
 from sae.patterns.catalogue import CatalogueConfig
+from sae.patterns.evidence import Evidence
 from sae.report import html, svg
 
 
@@ -84,7 +86,7 @@ def made(cases, signal):
     )
 
 
-def site(shown):
+def site(shown, find=None):
     scores = {
         "Cardiomegaly": {
             "auc": 0.9,
@@ -102,10 +104,11 @@ def site(shown):
         scores,
         {"source": "made up"},
         shown,
+        evidence=find,
     )
 
 
-def written(folder, cases, made, shown):
+def written(folder, cases, made, shown, find=None):
     def two(*values):
         return np.array([values, values])
 
@@ -120,7 +123,9 @@ def written(folder, cases, made, shown):
         np.full((2, 1), 0.25),
     )
     embeddings = np.random.default_rng(2).standard_normal((120, 4))
-    return html.write(folder, site(shown), made, cases, embeddings, [0, 3], found, [1e-7, 2e-7])
+    return html.write(
+        folder, site(shown, find), made, cases, embeddings, [0, 3], found, [1e-7, 2e-7]
+    )
 
 
 def test_the_site_is_whole_escaped_and_loads_nothing(tmp_path, cases, made):
@@ -153,6 +158,32 @@ def test_path_only_mode_writes_no_pixel_and_no_report(tmp_path, cases, made):
         text = path.read_text()
         assert "<img" not in text and "data:image" not in text and "a secret report" not in text
     assert "radiograph&lt;" in (tmp_path / "patterns" / "00000.html").read_text()
+
+
+def test_evidence_is_shown_with_its_place_and_never_in_path_only_mode(tmp_path, cases, made):
+    asked, corner = [], np.zeros((1, 8, 8))
+    corner[0, 7, 0] = 1.0
+
+    def find(pixels):
+        asked.append(pixels)
+        return Evidence(np.zeros((16, 16), np.uint8), corner)
+
+    def pages(folder, shown):
+        written(folder, cases, made, shown, find)
+        paths = ("patterns/00000.html", "cases/00000.html", "cases/00003.html")
+        return [(folder / path).read_text() for path in paths]
+
+    pattern, case, torn = pages(tmp_path / "a", True)
+    assert pattern.count("Where its strongest cases show it</h2>") == 1
+    assert pattern.count(": lower left</figcaption>") == 3
+    alt = 'alt="Evidence in radiograph&lt;0&gt;, '
+    assert alt in case and "+0.70 for Cardiomegaly: lower left" in case
+    assert "their evidence" not in torn
+    assert len(asked) == len({pixels.tobytes() for pixels in asked})  # nothing twice
+    for text in (pattern, case, torn):
+        check_page(text)
+    asked.clear()
+    assert not any("vidence" in text for text in pages(tmp_path / "b", False)) and not asked
 
 
 def test_case_pages_show_the_logit_as_patterns_go_and_come(tmp_path, cases, made):
