@@ -21,8 +21,8 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
+from benchmarks import command
 from benchmarks.recording import RESULTS, Claim, record
-from jaxrl.app import cli
 from jaxrl.app.cells import Cells
 from jaxrl.app.errors import UserError
 from quant import FSQConfig
@@ -448,19 +448,9 @@ def claims(rows: list[dict]) -> list[Claim]:
     return found
 
 
-def parse(arguments: list[str]) -> Settings:
-    """Make the settings; without options, tyro is not needed."""
-    if not arguments:
-        return Settings()
-    import tyro
-
-    program = "python -m benchmarks.compositionality_models"
-    return tyro.cli(Settings, args=arguments, prog=program, description=__doc__)
-
-
 def main(arguments: list[str] | None = None) -> int:
     """Measure and print the path of the result; 2 if refused."""
-    return cli.main(parse, lambda settings: print(measure(settings)), arguments)
+    return command.run("compositionality_models", Settings, measure, __doc__, arguments)
 
 
 if __name__ == "__main__":

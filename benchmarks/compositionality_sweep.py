@@ -6,8 +6,8 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks import command
 from benchmarks.recording import Claim, record
-from jaxrl.app import cli
 from jaxrl.app.errors import UserError
 from reasoning.compositionality.study.config import DENSE, PRESETS, SweepConfig
 from reasoning.compositionality.study.report import pruners
@@ -103,19 +103,9 @@ def _shown(found: dict) -> str:
     return f"{found['mean']:.3f} [{found['low']:.3f}, {found['high']:.3f}]"
 
 
-def parse(arguments: list[str]) -> Settings:
-    """Make the settings; without options, tyro is not needed."""
-    if not arguments:
-        return Settings()
-    import tyro
-
-    program = "python -m benchmarks.compositionality_sweep"
-    return tyro.cli(Settings, args=arguments, prog=program, description=__doc__)
-
-
 def main(arguments: list[str] | None = None) -> int:
     """Measure and print the path of the result; 2 if refused."""
-    return cli.main(parse, lambda settings: print(measure(settings)), arguments)
+    return command.run("compositionality_sweep", Settings, measure, __doc__, arguments)
 
 
 if __name__ == "__main__":

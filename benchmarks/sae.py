@@ -16,7 +16,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -34,6 +34,8 @@ from sae.transcoders.ensemble import EnsembleConfig
 from sae.transcoders.losses import LossConfig
 from sae.transcoders.model import TranscoderConfig
 from sae.transcoders.train_step import LearnConfig, Setting
+
+S = TypeVar("S")
 
 RATES = (1e-3, 4e-3)
 """Step sizes that each library's single model is trained with."""
@@ -386,14 +388,21 @@ def claims(figures: dict[str, Any]) -> list[Claim]:
     return found
 
 
+def read_settings(kind: type[S], name: str, arguments: list[str] | None) -> S:
+    """The settings of a benchmark from its command line, with switches as --peers True.
+
+    Args:
+      kind: the dataclass of the settings.
+      name: of the benchmark's module.
+      arguments: of the command line; those of the process if None.
+    """
+    program, switches = f"python -m benchmarks.{name}", (tyro.conf.FlagConversionOff,)
+    return tyro.cli(kind, args=arguments, prog=program, config=switches)
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Measure and record."""
-    settings = tyro.cli(
-        Settings,
-        args=arguments,
-        prog="python -m benchmarks.sae",
-        config=(tyro.conf.FlagConversionOff,),
-    )
+    settings = read_settings(Settings, "sae", arguments)
     peers, missing = available(settings.peers)
     figures: dict[str, Any] = {"settings": settings.__dict__, "peers_that_did_not_run": missing}
     figures["single"] = single(settings, peers)

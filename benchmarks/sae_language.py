@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import tyro
 
 from benchmarks.recording import Claim, record
+from benchmarks.sae import read_settings
 from benchmarks.sae_peers import available
 from sae.language import activations, study
 from sae.language.study import LanguageConfig
@@ -117,13 +117,7 @@ def sparsify(config: LanguageConfig, data: study.Data) -> dict[str, Any]:
 
 def main(arguments: list[str] | None = None) -> int:
     """Measure and record."""
-    settings = tyro.cli(
-        Settings,
-        args=arguments,
-        prog="python -m benchmarks.sae_language",
-        config=(tyro.conf.FlagConversionOff,),
-    )
-    s = settings
+    s = read_settings(Settings, "sae_language", arguments)
     config = LanguageConfig(s.model, s.layer, tokens=s.tokens, updates=s.updates)
     data = study.collect(config)
     peers, missing = available(True)
@@ -153,7 +147,7 @@ def main(arguments: list[str] | None = None) -> int:
             best["ours"]["recovered"],
         ),
     ]
-    figures = {"settings": settings.__dict__ | {"model": Path(s.model).name}, "found": found}
+    figures = {"settings": s.__dict__ | {"model": Path(s.model).name}, "found": found}
     figures |= {"best": best, "peers_that_did_not_run": missing}
     for claim in claims:
         print(f"{claim.claim}: {claim.measured} (goal {claim.direction} {claim.goal})")

@@ -14,6 +14,30 @@ from jaxrl.nn.modulate import GroupNorm
 from jaxrl.nn.residual import SmallResBlock
 
 
+def through_levels(
+    x, widths: Sequence[int], resize: type[nn.Module], name: str, dtype
+) -> jax.Array:
+    """A first convolution, then a residual block and a change of the resolution per level.
+
+    Called within a compact module, whose layers these are.
+
+    Args:
+      x: `[..., H, W, C]`.
+      widths: channels of the levels.
+      resize: module that changes the resolution, `Downsample` or `Upsample`.
+      name: of those modules, before the number of the level.
+      dtype: of the computation.
+
+    Returns:
+      `[..., H', W', widths[-1]]`.
+    """
+    x = Conv(widths[0], dtype=dtype, name="conv_in")(x)
+    for level, width in enumerate(widths):
+        x = SmallResBlock(width, dtype, name=f"block_{level}")(x)
+        x = resize(dtype=dtype, name=f"{name}_{level}")(x)
+    return x
+
+
 class ConvEncoder(nn.Module):
     """Full-resolution stem, then a residual block and a stride-2 convolution per level.
 
@@ -30,10 +54,7 @@ class ConvEncoder(nn.Module):
 
     @nn.compact
     def __call__(self, x):
-        x = Conv(self.widths[0], dtype=self.dtype, name="conv_in")(x)
-        for level, width in enumerate(self.widths):
-            x = SmallResBlock(width, self.dtype, name=f"block_{level}")(x)
-            x = Downsample(self.dtype, name=f"down_{level}")(x)
+        x = through_levels(x, self.widths, Downsample, "down", self.dtype)
         x = SmallResBlock(self.widths[-1], self.dtype, name="block_out")(x)
         return Conv(self.features, size=1, dtype=self.dtype, name="conv_out")(x)
 
@@ -135,10 +156,7 @@ class ConvDecoder(nn.Module):
 
     @nn.compact
     def __call__(self, z):
-        x = Conv(self.widths[0], dtype=self.dtype, name="conv_in")(z)
-        for level, width in enumerate(self.widths):
-            x = SmallResBlock(width, self.dtype, name=f"block_{level}")(x)
-            x = Upsample(self.dtype, name=f"up_{level}")(x)
+        x = through_levels(z, self.widths, Upsample, "up", self.dtype)
         x = nn.silu(GroupNorm(name="norm_out")(x))
         return Conv(self.channels, dtype=self.dtype, name="conv_out")(x)
 

@@ -108,28 +108,23 @@ def _modes(signs, rules):
 
 
 def _cosine(signs, rules):
-    if _below(signs.code_cosine, rules.code_cosine, signs.embedding_cosine):
-        return (
-            "tokens collapse: codes are clustered, their mean cosine distance is "
-            f"{signs.code_cosine:.3g} where that of the embeddings is {signs.embedding_cosine:.3g}"
-        )
-    return None
+    low = _below(signs.code_cosine, rules.code_cosine, signs.embedding_cosine)
+    return low and (
+        "tokens collapse: codes are clustered, their mean cosine distance is "
+        f"{signs.code_cosine:.3g} where that of the embeddings is {signs.embedding_cosine:.3g}"
+    )
 
 
 def _rank(signs, rules):
     possible = min(signs.features, signs.latent_rank or signs.features)
-    if _below(signs.effective_rank, rules.rank, possible):
-        return (
-            f"embeddings collapse: they have an effective rank of {signs.effective_rank:.3g} "
-            f"out of {possible}"
-        )
-    return None
+    return _below(signs.effective_rank, rules.rank, possible) and (
+        f"embeddings collapse: they have an effective rank of {signs.effective_rank:.3g} "
+        f"out of {possible}"
+    )
 
 
 def _variance(signs, rules):
-    if _below(signs.variance, rules.variance, signs.reference_variance):
-        return (
-            f"embeddings collapse: their variance is {signs.variance:.3g}, that of a plain "
-            f"autoencoder's {signs.reference_variance:.3g}"
-        )
-    return None
+    return _below(signs.variance, rules.variance, signs.reference_variance) and (
+        f"embeddings collapse: their variance is {signs.variance:.3g}, that of a plain "
+        f"autoencoder's {signs.reference_variance:.3g}"
+    )

@@ -1,6 +1,7 @@
 """Compare a target that is there with what the mapping makes of the source; and the way back."""
 
 import dataclasses
+import functools
 import tempfile
 from pathlib import Path
 
@@ -50,20 +51,11 @@ def verify(
     ):
         confine(base, [Path(folder)], source, target)
         try:
-            left = sources.load(
-                base,
-                mapping.source,
-                source,
-                Path(folder) / "load",
-                lambda path: SOURCE + table_name(path),
-            )
-            more = sources.load(
-                base,
-                mapping.target,
-                target,
-                Path(folder) / "load",
-                lambda path: RELATION + table_name(path),
-                False,
+            load = functools.partial(sources.load, base)
+            place = Path(folder) / "load"
+            left = load(mapping.source, source, place, lambda path: SOURCE + table_name(path))
+            more = load(
+                mapping.target, target, place, lambda path: RELATION + table_name(path), False
             )
             there = flatten_tables(base, mapping.target, RELATION, FOUND)
             queries = compile_program(

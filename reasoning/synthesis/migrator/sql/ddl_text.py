@@ -3,6 +3,7 @@ sequences, and the list of what nothing here reads.
 """
 
 import re
+from collections.abc import Iterator
 from typing import Any
 
 from reasoning.synthesis.ddl import OF_SQL
@@ -194,50 +195,46 @@ def _number_of(text: str) -> tuple[Any] | None:
 def defaults_of(statements: list[Written]) -> dict[str, dict[str, Any]]:
     """The constant defaults of the columns of each table; those of Boolean columns are Boolean."""
     exp, found = need("sqlglot").exp, {}
+    for table, part, kind in _column_constraints(statements):
+        constant = isinstance(kind, exp.DefaultColumnConstraint) and constant_of(kind.this, exp)
+        if constant and constant[0] is not None:
+            value = constant[0]
+            boolean = part.kind is not None and part.kind.this.name == "BOOLEAN"
+            if boolean and not isinstance(value, bool):
+                seen = (value,) if isinstance(value, int) else _number_of(str(value))
+                value = bool(seen[0]) if seen else value
+            found.setdefault(table, {})[part.name] = value
+    return found
+
+
+def _column_constraints(statements: list[Written]) -> Iterator[tuple[str, Any, Any]]:
+    """Table, column definition and kind of every constraint that is written with a column."""
     for one in statements:
         for part in one.tree.this.expressions if creates_table(one) else ():
             for constraint in part.args.get("constraints") or ():
-                if isinstance(constraint.kind, exp.DefaultColumnConstraint):
-                    constant = constant_of(constraint.kind.this, exp)
-                    if constant is not None and constant[0] is not None:
-                        value = constant[0]
-                        boolean = part.kind is not None and part.kind.this.name == "BOOLEAN"
-                        if boolean and not isinstance(value, bool):
-                            seen = (value,) if isinstance(value, int) else _number_of(str(value))
-                            value = bool(seen[0]) if seen else value
-                        found.setdefault(one.table, {})[part.name] = value
-    return found
+                yield one.table, part, constraint.kind
 
 
 def computed_defaults(statements: list[Written]) -> dict[str, dict[str, str]]:
     """The defaults of each table's columns that are no constants, as SQL."""
     exp, found = need("sqlglot").exp, {}
-    for one in statements:
-        for part in one.tree.this.expressions if creates_table(one) else ():
-            for constraint in part.args.get("constraints") or ():
-                kind = constraint.kind
-                if isinstance(kind, exp.DefaultColumnConstraint) and _computed(kind, exp):
-                    text = kind.this.unnest().sql().upper()
-                    found.setdefault(one.table, {})[part.name] = text
+    for table, part, kind in _column_constraints(statements):
+        if isinstance(kind, exp.DefaultColumnConstraint) and _computed(kind, exp):
+            found.setdefault(table, {})[part.name] = kind.this.unnest().sql().upper()
     return found
 
 
 def computed_columns(statements: list[Written]) -> dict[str, dict[str, str]]:
     """The generated columns of each table with their expressions in SQLite's words."""
     exp, found = need("sqlglot").exp, {}
-    for one in statements:
-        for part in one.tree.this.expressions if creates_table(one) else ():
-            for constraint in part.args.get("constraints") or ():
-                kind = constraint.kind
-                if isinstance(
-                    kind, exp.ComputedColumnConstraint | exp.GeneratedAsRowColumnConstraint
-                ) or (
-                    isinstance(kind, exp.GeneratedAsIdentityColumnConstraint)
-                    and kind.args.get("expression") is not None
-                ):
-                    inner = kind.args.get("expression") or kind.this
-                    text = inner.sql("sqlite") if hasattr(inner, "sql") else "NULL"
-                    found.setdefault(one.table, {})[part.name] = text
+    computed = exp.ComputedColumnConstraint | exp.GeneratedAsRowColumnConstraint
+    for table, part, kind in _column_constraints(statements):
+        expression = kind is not None and kind.args.get("expression")
+        identity = isinstance(kind, exp.GeneratedAsIdentityColumnConstraint)
+        if isinstance(kind, computed) or (identity and expression is not None):
+            inner = expression or kind.this
+            text = inner.sql("sqlite") if hasattr(inner, "sql") else "NULL"
+            found.setdefault(table, {})[part.name] = text
     return found
 
 

@@ -167,21 +167,16 @@ def test_tables_built_anew_keep_all_that_is_there(dialect, more):
     text = script(dialect, new=REBUILT)
     assert "which is rebuilt or dropped" in text, text
     if dialect == "sqlite":
-        with closing(sqlite3.connect(":memory:", isolation_level=None)) as base:
-            base.executescript(OLD + ROWS + more)
-            with pytest.raises(sqlite3.Error, match="which is rebuilt or dropped"):
-                base.executescript(text)
-            base.execute("ROLLBACK")
-            base.execute("DROP TABLE notes")
-            base.executescript(OLD + ROWS)
-            base.executescript(text)
-        return
-    duckdb = pytest.importorskip("duckdb")
-    with closing(duckdb.connect()) as base:
-        base.execute(OLD + ROWS + more)
-        with pytest.raises(duckdb.Error, match="which is rebuilt or dropped"):
-            base.execute(text)
+        module, base = sqlite3, sqlite3.connect(":memory:", isolation_level=None)
+        run = base.executescript
+    else:
+        module = pytest.importorskip("duckdb")
+        base = module.connect()
+        run = base.execute
+    with closing(base):
+        run(OLD + ROWS + more)
+        with pytest.raises(module.Error, match="which is rebuilt or dropped"):
+            run(text)
         base.execute("ROLLBACK")
-        base.execute("DROP TABLE notes")
-        base.execute(OLD + ROWS)
-        base.execute(text)
+        for fresh in ("DROP TABLE notes;", OLD + ROWS, text):
+            run(fresh)
