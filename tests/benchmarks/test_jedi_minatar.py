@@ -33,4 +33,4 @@ def test_its_settings_fit_together(env):
     check(config)
     assert config.env == f"gymnax:{env}"
     assert config.evaluation.final_episodes == jedi_minatar.GAMES
-    assert config.schedule.env_steps == jedi_minatar.STEPS[env]
+    assert config.schedule.env_steps == jedi_minatar.STEPS
