@@ -43,6 +43,8 @@ FINISHED = ("stop", "eos", "eos_token", "end_turn", "stop_sequence")
 """Reasons by which servers say that a completion came to its end."""
 MAX_REPLY_BYTES = 64 << 20
 """A longer reply is refused while it arrives."""
+READ_FOR_MESSAGES = 1 << 16
+"""Bytes of a reply that are searched for secrets before its beginning is shown."""
 PATIENCE = 600.0
 """Seconds; a server that asks to wait longer (Retry-After) is not waited for."""
 
@@ -198,7 +200,7 @@ class Client:
 
     def mask(self, text: str) -> str:
         """Replace the key, the password and anything that looks like a bearer token by "***"."""
-        secrets = [self._key]
+        secrets = [self._key, quote(self._key, safe=""), self._key.replace("/", r"\/")]
         if self._user:
             user, password = self._user
             secrets += [
@@ -353,7 +355,7 @@ class Client:
                     "--base-url to the final address"
                 )
             if status != 200:
-                reason = self.mask(f"status {status}: {_line(data)}").strip()
+                reason = f"status {status}: {self._said(data)}".strip()
                 if status not in RETRIED:
                     raise Rejected(
                         f"{self.url} refuses the request ({reason}): check address, model, key and "
@@ -373,13 +375,20 @@ class Client:
                     raise TypeError("no JSON object")
                 return reply
             except UNREADABLE as error:
-                said = _line(data)
+                said = self._said(data)
                 reason = f"a reply that is no completion ({type(error).__name__}: {error}): {said}"
         raise NoAnswer(
             f"the server at {self.url} did not answer ({self.mask(reason)}, {attempt + 1} "
             "attempts): check that it runs and --base-url, then run the same command again to "
             "continue"
         )
+
+    def _said(self, data: bytes) -> str:
+        """The beginning of a reply as one line, for messages; masked before it is cut, since a cut
+        through a key would leave its beginning.
+        """
+        text = self.mask(data[:READ_FOR_MESSAGES].decode(errors="replace"))[:300]
+        return " ".join("".join(c if c.isprintable() else " " for c in text).split())
 
     def _limited(self, body: Mapping[str, Any]) -> dict[str, Any]:
         """The request with its limit of tokens under the name that the server wants."""
@@ -441,12 +450,6 @@ class _TooLong(Exception):
 
 class _Slow(Exception):
     pass
-
-
-def _line(data: bytes) -> str:
-    """The beginning of a reply as one line, for messages."""
-    text = data[:300].decode(errors="replace")
-    return " ".join("".join(c if c.isprintable() else " " for c in text).split())
 
 
 def _without_user(url: str) -> str:

@@ -125,6 +125,19 @@ def test_a_server_that_echoes_the_key_does_not_get_it_printed_or_kept(tmp_path):
     assert not [p for p in tmp_path.rglob("*.json") if "SECRET" in p.read_text()]
 
 
+@pytest.mark.parametrize("before", [0, 270, 290, 299])
+def test_a_key_that_a_message_would_cut_is_masked_whole(before, monkeypatch):
+    monkeypatch.setenv("OPENAI_API_KEY", "company/word/of/thirty/letters")
+    text = "." * before + " company/word/of/thirty/letters company%2Fword%2Fof%2Fthirty%2Fletters"
+    escaped = (text + r" company\/word\/of\/thirty\/letters").encode()
+    for status in (401, 200):  # refused, or no completion
+        with server(lambda n, b, h, status=status: (status, {}, escaped)) as (url, _):
+            with client(url, retries=0) as c, pytest.raises(UserError) as caught:
+                c.chat([])
+        assert "***" in str(caught.value) or before > 270
+        assert "comp" not in str(caught.value).replace("no completion", "")
+
+
 def test_passwords_in_the_address_are_used_and_never_shown(tmp_path):
     with server(lambda n, b, h: (403, {}, h["Authorization"].encode())) as (url, got):
         address = url.replace("://", "://user:pass%40word@")  # the password is pass@word
