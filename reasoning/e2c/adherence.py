@@ -69,8 +69,10 @@ def _alike_officially(one: str, other: str, threshold: float) -> bool:
 
 def _alike_strictly(one: str, other: str) -> bool:
     a, b = _words(one), _words(other)
-    common = common_subsequence(a, b)
-    return common >= min(2, len(a), len(b)) and common >= 0.5 * max(len(a), len(b))
+    needed = max(min(2, len(a), len(b)), 0.5 * max(len(a), len(b)))
+    if a == b or min(len(a), len(b)) < needed:  # responses may repeat a line for ever
+        return a == b
+    return common_subsequence(a, b) >= needed
 
 
 def _words(title: str) -> list[str]:

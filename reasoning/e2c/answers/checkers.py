@@ -29,6 +29,16 @@ from reasoning.e2c.answers.normalize import (
 )
 
 Checker = Callable[[str, str], bool]
+LONGEST = 1000
+"""Characters of an answer that is read. Longer ones are equal only letter by letter: no right
+answer is as long, and patterns would take minutes on a box full of blanks.
+"""
+
+
+def _folded(candidate: str, answer: str) -> tuple[str, str, bool]:
+    """Both without superfluous blanks, and True if one is too long to be read."""
+    one, other = " ".join(candidate.split()), " ".join(answer.split())
+    return one, other, max(len(one), len(other)) > LONGEST
 
 
 def as_number(text: str) -> Fraction | None:
@@ -41,6 +51,9 @@ def as_number(text: str) -> Fraction | None:
 
 def exact(candidate: str, answer: str) -> bool:
     """Equal numbers, or equal text without blanks. Needs no extra."""
+    candidate, answer, long = _folded(candidate, answer)
+    if long:
+        return candidate == answer
     verdict = _by_numbers(candidate, answer)
     return bare(candidate) == bare(answer) != "" if verdict is None else verdict
 
@@ -52,6 +65,9 @@ def numeric(candidate: str, answer: str) -> bool:
     Raises:
       UserError: a formula is compared, and math-verify is not installed.
     """
+    candidate, answer, long = _folded(candidate, answer)
+    if long:
+        return candidate == answer
     verdict = _by_numbers(candidate, answer)
     if verdict is not None:
         return verdict
@@ -67,6 +83,9 @@ def math_verify(candidate: str, answer: str) -> bool:
     Raises:
       UserError: math-verify is needed and not installed.
     """
+    candidate, answer, long = _folded(candidate, answer)
+    if long:
+        return candidate == answer
     candidate, answer = whole_form(candidate), whole_form(answer)
     if (moduli := {modulus(candidate), modulus(answer)} - {None}) and len(moduli) > 1:
         return False
@@ -178,6 +197,9 @@ def multiple_choice(candidate: str, answer: str) -> bool:
     """Letters of options, with or without brackets, a point, or the option's text behind: "(B)
     liver" is "B"; "A large mass" is no letter, and two letters are none.
     """
+    candidate, answer, long = _folded(candidate, answer)
+    if long:  # the option's text may be long, and stands behind the letter
+        candidate, answer = candidate[:LONGEST], answer[:LONGEST]
     return _letter(candidate) is not None and _letter(candidate) == _letter(answer)
 
 

@@ -48,6 +48,16 @@ def test_many_open_boxes_are_read_in_one_pass():
     assert answers.last_box("\\boxed{" * 500_000 + "3}") == "3"
 
 
+@pytest.mark.parametrize("sign", [" ", "~", "\\,", "1, ", "\\text{", "x<", "\n"])
+def test_a_box_full_of_blanks_or_signs_is_judged(sign):
+    # comes back at all: patterns take the square of the length, or worse
+    box = "x=" + sign * 300_000 + "!"
+    for check in (answers.exact, answers.numeric, answers.math_verify, answers.multiple_choice):
+        assert not check(box, "A")
+    long = "A" + sign.strip() * 300_000
+    assert answers.exact(f" {long} ", long)
+
+
 def test_numbers_of_thousands_of_digits_are_not_read():
     assert not answers.exact("9" * 10_000, "9" * 9_999)
     assert answers.as_number("1e999999999") is None
