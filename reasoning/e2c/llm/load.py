@@ -221,11 +221,12 @@ def with_rows(model: Any, config: Any, rows: int) -> tuple[Any, Any]:
 
 
 def put_tags(model: Any, ids: dict[str, int], pieces: dict[str, list[int]]) -> None:
-    """Begin each new tag at the mean of the tokens that it was written with before, and a little
-    fixed noise.
+    """Begin each new tag at the mean of the tokens that it was written with before, and fixed
+    noise as large as a row.
 
     Four equal rows could not be distinguished, read or written, wherever the table is not trained
-    (LoRA), and would have equal gradients at first wherever it is. Our choice.
+    (LoRA). And of a mean alone the logit is a mean of logits: one of its tokens always has a larger
+    one, so that a greedy response could never hold the tag. Our choice.
 
     Args:
       model: with a row for every tag.
@@ -235,11 +236,11 @@ def put_tags(model: Any, ids: dict[str, int], pieces: dict[str, list[int]]) -> N
 
     def begun(table, axis):
         for number, (tag, parts) in enumerate(pieces.items()):
-            mean = jnp.take(table, jnp.asarray(parts), axis).mean(axis)
+            own = jnp.take(table, jnp.asarray(parts), axis)
+            mean = own.mean(axis)
             noise = np.random.default_rng(number).normal(size=mean.shape)
-            mean = mean + 0.1 * mean.std() * jnp.asarray(noise, mean.dtype)
             at = (ids[tag],) if axis == 0 else (slice(None), ids[tag])
-            table = table.at[at].set(mean)
+            table = table.at[at].set(mean + own.std() * jnp.asarray(noise, mean.dtype))
         return table
 
     embedding = model.embedder.input_embedding
