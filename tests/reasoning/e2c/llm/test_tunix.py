@@ -210,8 +210,11 @@ def test_tags_are_added_and_their_rows_grow(loaded):
     assert table.shape[0] == len(WORDS) + 4
     new = table[-4:]
     assert np.linalg.norm(new[:, None] - new[None], axis=-1)[~np.eye(4, dtype=bool)].min() > 1e-3
-    # a hidden state exists for which each has the largest logit: a mean of <unk>'s row has none
-    assert ((new - table[2]) @ table.T).argmax(1).tolist() == [len(WORDS) + n for n in range(4)]
+    # the logit of a mean of rows is never the largest: each tag has a direction of its own
+    away = new - table[2]  # <unk>
+    assert np.linalg.norm(away, axis=1).min() > 0.5 * np.linalg.norm(table[2])
+    cosines = away @ away.T / np.outer(*[np.linalg.norm(away, axis=1)] * 2)
+    assert np.abs(cosines[~np.eye(4, dtype=bool)]).max() < 0.7
 
 
 def test_spare_rows_are_used_and_llama_is_loaded(tmp_path):
