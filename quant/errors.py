@@ -1,5 +1,6 @@
 """Errors: what is wrong with an argument, in one sentence."""
 
+from numbers import Integral
 from typing import Any, get_args
 
 from jaxrl.app.errors import UserError
@@ -29,3 +30,12 @@ def require_one_of(name: str, value: str, choices: Any) -> None:
     """
     known = get_args(choices)
     require(value in known, f"{name} is {value!r}: choose among {', '.join(map(repr, known))}")
+
+
+def require_whole(name: str, value: Any) -> None:
+    """Refuse a size that is no whole number.
+
+    Raises:
+      QuantError: naming the field.
+    """
+    require(isinstance(value, Integral), f"{name} is {value!r}: it must be a whole number")

@@ -38,8 +38,9 @@ def initial_codes(
         return {"uniform": uniform, "normal": normal}[how](key, codes, features)
     require(sample is not None, f"init {how!r} needs data: give a sample of rows [N, {features}]")
     require(
-        sample.shape[-1] == features,
-        f"the sample has {sample.shape[-1]} features, the codes have {features}",
+        sample.shape[-1:] == (features,),
+        f"the sample has shape {sample.shape}, the codes have {features} features: give rows [N, "
+        f"{features}]",
     )
     sample = sample.reshape(-1, features).astype(jnp.float32)
     if how == "data":
@@ -140,6 +141,7 @@ def kmeans(
       QuantError: no rows; "farthest" over several devices, which would each choose their own.
     """
     require_one_of("begin", begin, Literal["data", "++"])
+    require(iterations >= 0, f"iterations is {iterations}: it must not be negative")
     require_one_of("empty", empty, Literal["keep", "farthest"])
     require(
         empty == "keep" or axis_name is None,

@@ -20,7 +20,7 @@ import numpy as np
 
 from quant.codebooks.extremes import varying_like
 from quant.codebooks.rows import device_groups
-from quant.errors import require, require_one_of
+from quant.errors import require, require_one_of, require_whole
 
 Metric = Literal["l2", "cosine", "dot"]
 Way = Literal["auto", "xla", "scan", "pallas"]
@@ -67,17 +67,10 @@ def nearest(
     Raises:
       QuantError: shapes that do not fit.
     """
-    require(
-        x.ndim == 2 and codebook.ndim == 2,
-        f"nearest wants [N, D] and [K, D], not {x.shape} and {codebook.shape}",
-    )
-    require(
-        x.shape[1] == codebook.shape[1],
-        f"rows have {x.shape[1]} features, codes have {codebook.shape[1]}: they must agree",
-    )
-    require_one_of("metric", metric, Metric)
+    _check(x, codebook, metric)
     require_one_of("way", way, Way)
-    require(codebook.shape[0] >= 1, "a codebook must have at least one code")
+    require_whole("tile", tile)
+    require(tile >= 1, f"tile is {tile}: at least one code at a time")
     x, codebook, halves = _comparable(x, codebook, metric)
     search = {"xla": _all_at_once, "scan": _by_tiles, "pallas": _fused}[
         choose(way, x.shape[0], codebook)
@@ -99,12 +92,27 @@ def nearest_k(x: jax.Array, codebook: jax.Array, k: int, metric: Metric = "l2") 
       metric: "l2", "cosine" or "dot" (the largest inner product).
 
     Raises:
-      QuantError: k is not in 1..K.
+      QuantError: k is not in 1..K; shapes that do not fit.
     """
+    _check(x, codebook, metric)
+    require_whole("k", k)
     size = codebook.shape[0]
     require(1 <= k <= size, f"k is {k}: there are {size} codes, so from 1 to {size}")
     scores = _scores(*_comparable(x, codebook, metric))
     return jax.lax.top_k(-scores, k)[1].astype(jnp.int32)
+
+
+def _check(x, codebook, metric) -> None:
+    require(
+        x.ndim == 2 and codebook.ndim == 2,
+        f"the search wants [N, D] and [K, D], not {x.shape} and {codebook.shape}",
+    )
+    require(
+        x.shape[1] == codebook.shape[1],
+        f"rows have {x.shape[1]} features, codes have {codebook.shape[1]}: they must agree",
+    )
+    require_one_of("metric", metric, Metric)
+    require(codebook.shape[0] >= 1, "a codebook must have at least one code")
 
 
 def choose(way: Way, rows: int, codebook: jax.Array) -> Way:

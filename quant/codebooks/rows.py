@@ -19,6 +19,11 @@ def flatten(x: jax.Array, mask: jax.Array | None) -> tuple[jax.Array, jax.Array]
         mask is None or mask.shape == x.shape[:-1],
         f"the mask of x {x.shape} must have shape {x.shape[:-1]}",
     )
+    kind = jnp.dtype(bool) if mask is None else mask.dtype
+    require(
+        not jnp.issubdtype(kind, jnp.inexact),
+        f"the mask has dtype {kind}: it must be bool, True for rows that count",
+    )
     rows = x.reshape(-1, x.shape[-1])
     return rows, jnp.ones(rows.shape[0], bool) if mask is None else mask.reshape(-1).astype(bool)
 

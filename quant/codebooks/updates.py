@@ -15,7 +15,7 @@ from flax import struct
 from jaxrl.train.parallel import total
 from quant.codebooks.rows import device_groups
 from quant.diagnostics.usage import perplexity
-from quant.errors import require, require_one_of
+from quant.errors import require, require_one_of, require_whole
 
 
 @struct.dataclass
@@ -265,5 +265,7 @@ def usage_metrics(count: jax.Array) -> dict[str, jax.Array]:
 
 def check_sizes(codes: int, features: int) -> None:
     """Refuse sizes that no codebook has."""
+    for name, size in {"num_codes": codes, "dim": features}.items():
+        require_whole(name, size)
     require(codes >= 1, f"num_codes is {codes}: a codebook needs at least one code")
     require(features >= 1, f"dim is {features}: codes need at least one feature")

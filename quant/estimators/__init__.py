@@ -14,7 +14,8 @@ from quant.estimators.gapped import gst
 from quant.estimators.gumbel import decoupled_st_gs, gumbel_softmax, st_gs
 from quant.estimators.gumbel_rao import conditional_scores, gr_mck
 from quant.estimators.hard_concrete import hard_concrete, hard_concrete_at_rest
-from quant.estimators.reinmax import reinmax
+from quant.estimators.redge import redge
+from quant.estimators.reinmax import reinmax, reinmax_rao
 from quant.estimators.sample import Sample
 from quant.estimators.score_function import (
     Estimate,
@@ -46,8 +47,10 @@ __all__ = [
     "hard_concrete",
     "hard_concrete_at_rest",
     "rebar",
+    "redge",
     "reinforce",
     "reinmax",
+    "reinmax_rao",
     "relax",
     "rloo",
     "st_gs",

@@ -47,14 +47,35 @@ def gr_mck(
     wide = sample.widened(logits)
     first, rest = jax.random.split(key)
     index = sample.argmax(wide + sample.gumbel(first, wide))
-    fixed = jax.lax.stop_gradient(wide)
+    gradient, soft = conditional_jacobian(
+        rest, (jax.lax.stop_gradient(wide), wide), index, tau, draws
+    )
+    return sample.assemble(logits, wide, index, gradient, soft)
+
+
+def conditional_jacobian(
+    key: jax.Array,
+    scores: tuple[jax.Array, jax.Array],
+    index: jax.Array,
+    tau: float | jax.Array,
+    draws: int,
+) -> tuple[jax.Array, jax.Array]:
+    """Zeros that carry the mean of J(z) / tau to the logits, and the mean of z, over relaxed values
+    z = softmax((s + g) / tau) whose largest entry is `index`.
+
+    Args:
+      key: typed PRNG key, for the noise g.
+      scores: s without gradient, and the logits that get it, `[..., K]` each.
+      index: int32 `[...]`.
+      tau: temperature, above 0.
+      draws: number of noises, at least 1.
+    """
+    fixed, logits = scores
 
     def relaxed(k):
-        scores = conditional_scores(sample.gumbel(k, fixed), fixed, index)
-        return sample.tempered_softmax(scores, tau)
+        perturbed = conditional_scores(sample.gumbel(k, fixed), fixed, index)
+        return sample.tempered_softmax(perturbed, tau)
 
-    softs = jax.vmap(relaxed)(jax.random.split(rest, draws))
-    gradient = jax.vmap(sample.zero_with_softmax_jacobian, in_axes=(0, None))(
-        softs, wide / tau
-    ).mean(0)
-    return sample.assemble(logits, wide, index, gradient, softs.mean(0))
+    softs = jax.vmap(relaxed)(jax.random.split(key, draws))
+    each = jax.vmap(sample.zero_with_softmax_jacobian, in_axes=(0, None))(softs, logits / tau)
+    return each.mean(0), softs.mean(0)

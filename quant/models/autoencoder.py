@@ -27,41 +27,39 @@ class Perceptron(nn.Module):
 
 
 class VectorAutoencoder(nn.Module):
-    """din - h - h - L and L - 64 - 64 - din (Our choice, after the prototype of the collapse
+    """din - h - h - T L and T L - 64 - 64 - din (Our choice, after the prototype of the collapse
     study); examples are flattened.
 
     Attributes:
       shape: of one example.
-      latent: L, features of the one token of an example.
+      latent: L, features of a token.
       width: h, of the encoder's hidden layers: its capacity.
       decoder_width: of the decoder's.
+      tokens: T, tokens of an example; with one, embeddings have no axis for them.
     """
 
     shape: tuple[int, ...]
     latent: int
     width: int = 64
     decoder_width: int = 64
+    tokens: int = 1
 
     def setup(self):
         """Two perceptrons."""
         size = 1
         for axis in self.shape:
             size *= axis
-        self.encoder = Perceptron((self.width, self.width), self.latent)
+        self.encoder = Perceptron((self.width, self.width), self.tokens * self.latent)
         self.decoder = Perceptron((self.decoder_width, self.decoder_width), size)
 
-    @property
-    def tokens(self) -> int:
-        """Tokens of an example."""
-        return 1
-
     def encode(self, x: jax.Array) -> jax.Array:
-        """`[B, *shape] -> [B, L]`."""
-        return self.encoder(x.reshape(x.shape[0], -1))
+        """`[B, *shape] -> [B, L]`, or `[B, T, L]` with several tokens."""
+        z = self.encoder(x.reshape(x.shape[0], -1))
+        return z if self.tokens == 1 else z.reshape(x.shape[0], self.tokens, self.latent)
 
     def decode(self, z: jax.Array) -> jax.Array:
-        """`[B, L] -> [B, *shape]`."""
-        return self.decoder(z).reshape(z.shape[0], *self.shape)
+        """`[B, L]` or `[B, T, L]` to `[B, *shape]`."""
+        return self.decoder(z.reshape(z.shape[0], -1)).reshape(z.shape[0], *self.shape)
 
     def __call__(self, x: jax.Array) -> jax.Array:
         """Reconstruct without quantization."""
@@ -107,7 +105,7 @@ class ImageAutoencoder(nn.Module):
 
 
 def autoencoder_for(
-    shape: tuple[int, ...], latent: int, width: int = 64, levels: int = 2
+    shape: tuple[int, ...], latent: int, width: int = 64, levels: int = 2, dense_tokens: int = 0
 ) -> VectorAutoencoder | ImageAutoencoder:
     """Perceptrons for vectors and for images below 16 x 16, convolutions for larger ones.
 
@@ -116,10 +114,14 @@ def autoencoder_for(
       latent: features of an embedding.
       width: capacity of the encoder: features or channels of its hidden layers.
       levels: halvings of an image's sides.
+      dense_tokens: tokens of an example for perceptrons, which are then taken for any shape, with a
+        decoder of 256 features (Our choice, for a CPU); 0: as above, with one token.
 
     Raises:
       UserError: images whose sides cannot be halved `levels` times.
     """
+    if dense_tokens:
+        return VectorAutoencoder(shape, latent, width, 256, dense_tokens)
     if len(shape) == 3 and shape[0] >= 16:
         if shape[0] % 2**levels or shape[1] % 2**levels:
             raise UserError(

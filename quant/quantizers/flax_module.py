@@ -31,6 +31,10 @@ class Quantizer(nn.Module):
 
     functions: ModuleType | str = ""
     config: Any = None
+    init_from_x: bool = True
+    """Give `x` to the quantizer's `init` as its sample. False where a variable must not depend on
+    `x`: under `nn.scan` with broadcast variables.
+    """
     room: ModuleType | str | None = None  # old name
     """Name of `functions` until 0.3."""
 
@@ -58,7 +62,7 @@ class Quantizer(nn.Module):
         axis_name: str | None = None,
         **more,
     ) -> Quantized:
-        """Quantize; at initialization `x` is the sample for inits that need data.
+        """Quantize; at initialization `x` is the sample for inits that need data (`init_from_x`).
 
         Args:
           x: float `[..., D]`.
@@ -71,7 +75,8 @@ class Quantizer(nn.Module):
         functions = importlib.import_module(self.functions)
         train = train and not self.is_initializing()
         if self.is_initializing():
-            made, learned = functions.init(self.make_rng("params"), self.config, x)
+            sample = x if self.init_from_x else None
+            made, learned = functions.init(self.make_rng("params"), self.config, sample)
             params = {n: self.param(n, lambda _, v=v: v) for n, v in made.items()}
         else:
             learned = None

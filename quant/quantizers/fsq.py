@@ -10,8 +10,16 @@ import jax
 import jax.numpy as jnp
 
 from quant.codebooks.straight_through import exactly
-from quant.errors import require, require_one_of
-from quant.quantizers.interface import Batch, Found, Options, call, encode_by
+from quant.errors import require, require_one_of, require_whole
+from quant.quantizers.interface import (
+    Batch,
+    Found,
+    Options,
+    call,
+    check_sample,
+    decoding,
+    encode_by,
+)
 from quant.types import Quantized
 
 
@@ -41,6 +49,8 @@ class FSQConfig:
         )
         object.__setattr__(self, "levels", tuple(self.levels))
         require(len(self.levels) >= 1, "levels is empty: give the levels of every feature")
+        for level in self.levels:
+            require_whole("a number of levels", level)
         low = [level for level in self.levels if level < 2]
         require(not low, f"levels {self.levels} contains {low}: a feature needs at least 2 levels")
         require_one_of("squash", self.squash, Literal["tanh", "clip"])
@@ -69,6 +79,7 @@ class FSQConfig:
 
 def init(key: jax.Array, config: FSQConfig, sample: jax.Array | None = None) -> tuple[dict, dict]:
     """No parameters and no state."""
+    sample = check_sample(sample, config.dim)
     return {}, {}
 
 
@@ -131,6 +142,7 @@ encode = encode_by(quantize)
 """`encode(params, state, x, config)`: indices only, int32 `[...]`."""
 
 
+@decoding
 def decode(params: dict, state: dict, indices: jax.Array, config: FSQConfig) -> jax.Array:
     """Values of indices, float32 `[..., D]`; NaN for indices outside 0..num_codes-1.
 

@@ -29,7 +29,15 @@ from quant.codebooks.soft_assignment import (
 from quant.codebooks.updates import check_sizes
 from quant.errors import require, require_one_of
 from quant.estimators.sample import safe_log_softmax
-from quant.quantizers.interface import Batch, Found, SoftOptions, call_soft, decode_codes, encode_by
+from quant.quantizers.interface import (
+    Batch,
+    Found,
+    SoftOptions,
+    call_soft,
+    check_sample,
+    decode_codes,
+    encode_by,
+)
 from quant.types import Quantized
 
 SMALLEST_VARIANCE = 1e-6
@@ -76,10 +84,10 @@ class GMVQConfig:
     """
     learn_weights: bool = True
     """A learned weight per feature in the distance of q(c|x)."""
-    softness: float = 1.0
+    softness: float = 10.0
     """Given a sample, weights begin this many times softer than the precision of the mixture around
-    it. With 1 choices begin nearly one-hot; 10 leaves codes that start unused a chance, in longer
-    trainings.
+    it (Our choice). With 1 choices begin nearly one-hot, and codes that start unused stay so; the
+    softer start wants longer trainings.
     """
     largest_noise: float | None = None
     """Upper end of s_c; without, it grows with the distance."""
@@ -105,6 +113,7 @@ def init(key: jax.Array, config: GMVQConfig, sample: jax.Array | None = None) ->
     `softness`. With weights of one, where embeddings lie close together every code is as probable
     as any other, all gradients of the choice are alike, and codes never part.
     """
+    sample = check_sample(sample, config.dim)
     codes = initial_codes(key, config.init, config.num_codes, config.dim, sample)
     params = {"codes": codes}
     if config.learn_weights:

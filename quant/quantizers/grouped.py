@@ -11,7 +11,15 @@ import jax.numpy as jnp
 
 from quant.errors import require
 from quant.quantizers.dispatch import functions_of, index_axes
-from quant.quantizers.interface import Batch, Found, Options, call, encode_by
+from quant.quantizers.interface import (
+    Batch,
+    Found,
+    Options,
+    call,
+    check_sample,
+    decoding,
+    encode_by,
+)
 from quant.types import Params, Quantized
 
 
@@ -27,7 +35,13 @@ class GroupedConfig:
     """
 
     def __post_init__(self):
+        require(
+            isinstance(self.groups, (tuple, list)),
+            f"groups is {self.groups!r}: give a configuration for each, in a tuple",
+        )
         object.__setattr__(self, "groups", tuple(self.groups))
+        for config in self.groups:
+            functions_of(config)
         require(len(self.groups) >= 1, "groups is empty: give the configuration of each")
         require(self.width is None or self.width >= 1, f"width is {self.width}: at least one")
         axes = {index_axes(group) for group in self.groups}
@@ -60,6 +74,7 @@ def init(
     """Parameters {"group_<g>": ..., "project_in": `[D, inner]`, "project_out": `[inner, D]`} and a
     tuple of states.
     """
+    sample = check_sample(sample, config.dim)
     key_in, key_out, key = jax.random.split(key, 3)
     params: dict[str, Any] = {}
     if config.width is not None:
@@ -161,6 +176,7 @@ levels]`.
 """
 
 
+@decoding
 def decode(params: dict, state: tuple, indices: jax.Array, config: GroupedConfig) -> jax.Array:
     """Values of indices, float32 `[..., D]`.
 

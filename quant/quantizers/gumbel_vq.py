@@ -13,7 +13,15 @@ from quant.codebooks.soft_assignment import entropy, relaxed_rows, warmth
 from quant.codebooks.updates import check_sizes
 from quant.errors import require, require_one_of
 from quant.estimators.sample import safe_log_softmax
-from quant.quantizers.interface import Batch, Found, SoftOptions, call_soft, decode_codes, encode_by
+from quant.quantizers.interface import (
+    Batch,
+    Found,
+    SoftOptions,
+    call_soft,
+    check_sample,
+    decode_codes,
+    encode_by,
+)
 from quant.types import Quantized
 
 
@@ -48,6 +56,7 @@ def init(
     """params "codes" `[K, D]`, "weight" `[D, K]` and "bias" `[K]` of the linear map to logits; no
     state.
     """
+    sample = check_sample(sample, config.dim)
     key_codes, key_weight = jax.random.split(key)
     return {
         "codes": initial_codes(key_codes, config.init, config.num_codes, config.dim, sample),

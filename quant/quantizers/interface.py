@@ -5,6 +5,7 @@ Each quantizer writes one function `core(params, state, batch, config) -> (Found
 `call` and `call_soft` check what comes in, make the `Batch`, and make a `Quantized` of the result.
 """
 
+import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple, TypedDict
 
@@ -17,7 +18,8 @@ from jaxrl.train.parallel import example_keys, masked_mean
 from quant.codebooks.extremes import bounded, narrowed
 from quant.codebooks.rows import flatten, lookup
 from quant.codebooks.updates import count_rows, usage_metrics
-from quant.errors import require
+from quant.errors import QuantError, require
+from quant.quantizers.explain import explaining
 from quant.types import Quantized
 
 
@@ -126,6 +128,28 @@ def encode_by(quantize: Callable[..., tuple[Quantized, Any]]) -> Encode:
     return encode
 
 
+Decode = Callable[[Any, Any, jax.Array, Any], jax.Array]
+
+
+def decoding(decode: Decode) -> Decode:
+    """A quantizer's `decode` with its checks: indices must be whole numbers, and parameters, state
+    and configuration go together.
+    """
+
+    @functools.wraps(decode)
+    def checked(params: Any, state: Any, indices: jax.Array, config: Any) -> jax.Array:
+        indices = jnp.asarray(indices)
+        require(
+            jnp.issubdtype(indices.dtype, jnp.integer),
+            f"indices have dtype {indices.dtype}: give whole numbers, as encode does",
+        )
+        with explaining(params, state, config):
+            return decode(params, state, indices, config)
+
+    return checked
+
+
+@decoding
 def decode_codes(params: dict, state: dict, indices: jax.Array, config: Any) -> jax.Array:
     """Codes of indices, float32 `[..., D]`: the `decode` of quantizers whose output is a code.
 
@@ -162,7 +186,7 @@ def call(
       QuantError: another number of features, no rows, numbers that are not floating, or a mask of
         another shape.
     """
-    return _call(core, params, state, x, config, _Call(**options))
+    return _call(core, params, state, x, config, _asked(_Call, options))
 
 
 def call_soft(
@@ -175,15 +199,30 @@ def call_soft(
     Raises:
       QuantError: as `call`; training without a key.
     """
-    asked = _SoftCall(**options)
+    asked = _asked(_SoftCall, options)
     require(not asked.train or asked.key is not None, "training draws codes: give quantize a key")
     return _call(core, params, state, x, config, asked)
 
 
+def _asked(kind: type, options: dict[str, Any]) -> Any:
+    unknown = [name for name in options if name not in kind._fields]
+    if unknown:
+        raise TypeError(
+            f"quantize got an unexpected keyword argument {unknown[0]!r}: this quantizer takes "
+            f"{', '.join(kind._fields)}"
+        )
+    return kind(**options)
+
+
 def _call(core: Core, params, state, x, config, asked) -> tuple[Quantized, Any]:
-    # Lists, and NumPy's float64, which JAX takes for float32 but warns of where it is asked for.
-    x = jnp.asarray(x)
+    x = as_array(x)
+    with explaining(params, state, config, core.__module__):
+        return _checked_call(core, params, state, x, config, asked)
+
+
+def _checked_call(core: Core, params, state, x, config, asked) -> tuple[Quantized, Any]:
     check_input(x, config.dim)
+    mask = None if asked.mask is None else jnp.asarray(asked.mask)
     own = {name: value for name, value in asked._asdict().items() if name not in ("train", "mask")}
     static = {"train": bool(asked.train), "axis_name": own.pop("axis_name")}
 
@@ -193,20 +232,45 @@ def _call(core: Core, params, state, x, config, asked) -> tuple[Quantized, Any]:
         found, after = core(params, state, Batch(rows, usable, clean, **own, **static), config)
         return closed(found, x, rows, usable), after
 
-    return on_explicit_mesh(run, params, state, x, asked.mask, own)
+    return on_explicit_mesh(run, params, state, x, mask, own)
 
 
-def check_input(x: jax.Array, features: int) -> None:
+def as_array(x: Any, name: str = "x") -> jax.Array:
+    """Lists, NumPy's float64 and whatever else JAX takes for an array, without its warnings.
+
+    Raises:
+      QuantError: it is no array.
+    """
+    try:
+        return jnp.asarray(x)
+    except (TypeError, ValueError) as error:
+        raise QuantError(f"{name} is no array of numbers: {error}") from None
+
+
+def check_input(x: jax.Array, features: int, name: str = "x") -> None:
     """Refuse an input that no quantizer of `features` features takes."""
     require(
         x.shape[-1:] == (features,),
-        f"x has shape {x.shape}: its last axis must have the quantizer's {features} features",
+        f"{name} has shape {x.shape}: its last axis must have the quantizer's {features} features",
     )
-    require(x.size > 0, f"x has shape {x.shape}: there is no row to quantize")
+    require(x.size > 0, f"{name} has shape {x.shape}: there is no row to quantize")
     require(
         jnp.issubdtype(x.dtype, jnp.floating),
-        f"x has dtype {x.dtype}: quantizers take floating numbers, so convert it first",
+        f"{name} has dtype {x.dtype}: quantizers take floating numbers, so convert it first",
     )
+
+
+def check_sample(sample: Any, features: int) -> jax.Array | None:
+    """The sample of an `init` as an array, or None.
+
+    Raises:
+      QuantError: as for an input.
+    """
+    if sample is None:
+        return None
+    sample = as_array(sample, "the sample")
+    check_input(sample, features, "the sample")
+    return sample
 
 
 def closed(found: Found, x: jax.Array, rows: jax.Array, usable: jax.Array) -> Quantized:

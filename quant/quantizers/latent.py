@@ -10,8 +10,16 @@ import jax
 import jax.numpy as jnp
 
 from quant.codebooks.straight_through import exactly
-from quant.errors import require
-from quant.quantizers.interface import Batch, Found, Options, call, encode_by
+from quant.errors import require, require_whole
+from quant.quantizers.interface import (
+    Batch,
+    Found,
+    Options,
+    call,
+    check_sample,
+    decoding,
+    encode_by,
+)
 from quant.types import Quantized
 
 
@@ -27,7 +35,13 @@ class LatentConfig:
     """Weight of the one that pulls values to features."""
 
     def __post_init__(self):
+        require(
+            isinstance(self.levels, (tuple, list)),
+            f"levels is {self.levels!r}: give a number of values for every feature",
+        )
         object.__setattr__(self, "levels", tuple(self.levels))
+        for level in self.levels:
+            require_whole("a number of values", level)
         require(
             len(self.levels) >= 1 and min(self.levels) >= 1,
             f"levels is {self.levels}: give a number of values, at least 1, for every feature",
@@ -54,6 +68,7 @@ def init(
     """params "values" `[D, L]`, evenly spaced in -1/2..1/2, L the largest number of values; no
     state.
     """
+    sample = check_sample(sample, config.dim)
     rows = [
         jnp.pad(jnp.linspace(-0.5, 0.5, n) if n > 1 else jnp.zeros(1), (0, max(config.levels) - n))
         for n in config.levels
@@ -103,6 +118,7 @@ encode = encode_by(quantize)
 """
 
 
+@decoding
 def decode(params: dict, state: dict, indices: jax.Array, config: LatentConfig) -> jax.Array:
     """Values of indices, float32 `[..., D]`; NaN for indices outside 0..num_codes-1.
 

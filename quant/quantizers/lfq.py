@@ -12,8 +12,16 @@ from jaxrl.train.parallel import masked_mean
 from quant.codebooks.extremes import xlogx
 from quant.codebooks.nearest import unit
 from quant.codebooks.straight_through import exactly
-from quant.errors import require
-from quant.quantizers.interface import Batch, Found, Options, call, encode_by
+from quant.errors import require, require_whole
+from quant.quantizers.interface import (
+    Batch,
+    Found,
+    Options,
+    call,
+    check_sample,
+    decoding,
+    encode_by,
+)
 from quant.types import Quantized
 
 EXACT_BITS = 14
@@ -47,6 +55,7 @@ class LFQConfig:
     """Largest number of codes for which usage is counted."""
 
     def __post_init__(self):
+        require_whole("dim", self.dim)
         require(1 <= self.dim <= 30, f"dim is {self.dim}: int32 indices hold 1 to 30 bits")
 
     @property
@@ -62,6 +71,7 @@ class LFQConfig:
 
 def init(key: jax.Array, config: LFQConfig, sample: jax.Array | None = None) -> tuple[dict, dict]:
     """No parameters and no state."""
+    sample = check_sample(sample, config.dim)
     return {}, {}
 
 
@@ -141,6 +151,7 @@ bit.
 """
 
 
+@decoding
 def decode(params: dict, state: dict, indices: jax.Array, config: LFQConfig) -> jax.Array:
     """Values of indices, float32 `[..., D]`; NaN for indices outside 0..2^D-1.
 

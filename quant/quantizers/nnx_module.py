@@ -9,7 +9,7 @@ from typing import Any
 import jax
 from flax import nnx
 
-from quant.types import Quantized
+from quant.types import Params, Quantized
 
 
 class Codebook(nnx.Variable):
@@ -37,7 +37,7 @@ class Quantizer(nnx.Module):
         params, state = functions.init(rngs.params(), config, sample)
         leaves, structure = jax.tree.flatten(state)
         self.functions, self.config, self.structure = functions.__name__, config, structure
-        self.params = nnx.Dict({name: nnx.Param(value) for name, value in params.items()})
+        self.params = _held(params)
         self.state = nnx.List([Codebook(leaf) for leaf in leaves])
 
     def __call__(
@@ -54,18 +54,36 @@ class Quantizer(nnx.Module):
         Args:
           x: float `[..., D]`.
           train: let the codes learn.
-          rngs: its stream "quantize" (or the default one) gives the key of training.
+          rngs: its stream "quantize" (or the default one) gives the key of training. A loss that
+            `nnx.grad` differentiates takes it as an argument, since it counts what is drawn.
           key: instead of `rngs`.
           **more: as the `quantize` of the module takes: mask, axis_name, a temperature.
         """
         if train and key is None and rngs is not None:
             key = rngs.quantize()
         state = jax.tree.unflatten(self.structure, [leaf[...] for leaf in self.state])
-        params = {name: value[...] for name, value in self.params.items()}
         out, after = importlib.import_module(self.functions).quantize(
-            params, state, x, self.config, key=key, train=train, **more
+            _values(self.params), state, x, self.config, key=key, train=train, **more
         )
         if train:
             for variable, leaf in zip(self.state, jax.tree.leaves(after), strict=True):
                 variable[...] = leaf
         return out
+
+
+def _held(params: Params) -> nnx.Dict:
+    """Parameters as `nnx.Param`, in dictionaries nested as those of composite quantizers are."""
+    return nnx.Dict(
+        {
+            name: _held(value) if isinstance(value, dict) else nnx.Param(value)
+            for name, value in params.items()
+        }
+    )
+
+
+def _values(held: nnx.Dict) -> Params:
+    """The arrays of `_held`, in plain dictionaries."""
+    return {
+        name: _values(value) if isinstance(value, nnx.Dict) else value[...]
+        for name, value in held.items()
+    }

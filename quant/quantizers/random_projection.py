@@ -12,7 +12,15 @@ from quant.codebooks.nearest import Way, nearest, unit
 from quant.codebooks.rows import from_books, to_books
 from quant.codebooks.updates import check_sizes
 from quant.errors import require, require_one_of
-from quant.quantizers.interface import Batch, Found, Options, call, encode_by
+from quant.quantizers.interface import (
+    Batch,
+    Found,
+    Options,
+    call,
+    check_sample,
+    decoding,
+    encode_by,
+)
 from quant.types import Quantized
 
 
@@ -51,6 +59,7 @@ def init(
     """No parameters; state "projection" `[D, heads * code_dim]` (Glorot uniform) and "codes"
     `[heads, K, code_dim]` of length one.
     """
+    sample = check_sample(sample, config.dim)
     key_projection, key_codes = jax.random.split(key)
     limit = (6 / (config.dim + config.code_dim)) ** 0.5
     projection = jax.random.uniform(
@@ -107,6 +116,7 @@ several.
 """
 
 
+@decoding
 def decode(
     params: dict, state: dict, indices: jax.Array, config: RandomProjectionConfig
 ) -> jax.Array:

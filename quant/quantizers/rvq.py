@@ -9,9 +9,17 @@ import jax
 import jax.numpy as jnp
 
 from quant.codebooks.extremes import varying_like
-from quant.errors import require
+from quant.errors import require, require_whole
 from quant.quantizers import vq
-from quant.quantizers.interface import Batch, Found, Options, call, encode_by
+from quant.quantizers.interface import (
+    Batch,
+    Found,
+    Options,
+    call,
+    check_sample,
+    decoding,
+    encode_by,
+)
 from quant.quantizers.vq import VQConfig, VQState
 from quant.types import Params, Quantized
 
@@ -36,6 +44,11 @@ class ResidualConfig:
     """
 
     def __post_init__(self):
+        require(
+            isinstance(self.level, VQConfig),
+            f"level is {self.level!r}: give a VQConfig; StackConfig takes any quantizers",
+        )
+        require_whole("levels", self.levels)
         require(self.levels >= 1, f"levels is {self.levels}: at least one")
         require(
             self.level.heads == 1,
@@ -68,6 +81,7 @@ def init(
     """Parameters and state of `vq.init`, stacked over the levels (one entry if shared). With a
     sample, each level begins on what the levels before leave of it.
     """
+    sample = check_sample(sample, config.dim)
     made, rest = [], sample
     for level_key in jax.random.split(key, 1 if config.share else config.levels):
         made.append(vq.init(level_key, config.level, rest))
@@ -167,6 +181,7 @@ encode = encode_by(quantize)
 """`encode(params, state, x, config)`: indices only, int32 `[..., levels]`."""
 
 
+@decoding
 def decode(
     params: dict[str, Any], state: VQState, indices: jax.Array, config: ResidualConfig
 ) -> jax.Array:

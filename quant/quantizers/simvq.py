@@ -13,7 +13,15 @@ from quant.codebooks.rows import lookup
 from quant.codebooks.straight_through import Wrapper, wrap_rows
 from quant.codebooks.updates import check_sizes
 from quant.errors import require_one_of
-from quant.quantizers.interface import Batch, Found, Options, call, encode_by
+from quant.quantizers.interface import (
+    Batch,
+    Found,
+    Options,
+    call,
+    check_sample,
+    decoding,
+    encode_by,
+)
 from quant.types import Quantized
 
 
@@ -47,6 +55,7 @@ def init(key: jax.Array, config: SimVQConfig, sample: jax.Array | None = None) -
     """params "map" `[F, D]`, normal with standard deviation F^-1/2; state "frozen" `[K, F]`, the
     same.
     """
+    sample = check_sample(sample, config.dim)
     key_map, key_frozen = jax.random.split(key)
     features = config.frozen_dim or config.dim
 
@@ -109,6 +118,7 @@ encode = encode_by(quantize)
 """`encode(params, state, x, config)`: indices only, int32 `[...]`."""
 
 
+@decoding
 def decode(params: dict, state: dict, indices: jax.Array, config: SimVQConfig) -> jax.Array:
     """Codes of indices, float32 `[..., D]`; NaN for indices outside 0..K-1.
 

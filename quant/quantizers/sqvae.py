@@ -14,7 +14,15 @@ from quant.codebooks.soft_assignment import entropy, relaxed_rows, squared_dista
 from quant.codebooks.updates import check_sizes
 from quant.errors import require, require_one_of
 from quant.estimators.sample import safe_log_softmax
-from quant.quantizers.interface import Batch, Found, SoftOptions, call_soft, decode_codes, encode_by
+from quant.quantizers.interface import (
+    Batch,
+    Found,
+    SoftOptions,
+    call_soft,
+    check_sample,
+    decode_codes,
+    encode_by,
+)
 from quant.types import Quantized
 
 
@@ -50,6 +58,7 @@ class SQVAEConfig:
 
 def init(key: jax.Array, config: SQVAEConfig, sample: jax.Array | None = None) -> tuple[dict, dict]:
     """params "codes" `[K, D]` and "log_variance", a scalar; no state."""
+    sample = check_sample(sample, config.dim)
     codes = initial_codes(key, config.init, config.num_codes, config.dim, sample)
     return {"codes": codes, "log_variance": jnp.float32(config.log_variance)}, {}
 

@@ -13,7 +13,15 @@ from quant.errors import require
 from quant.quantizers.dispatch import functions_of, index_axes
 from quant.quantizers.dropout import DepthDropout, draw_depths
 from quant.quantizers.grouped import mean_by_name
-from quant.quantizers.interface import Batch, Found, Options, call, encode_by
+from quant.quantizers.interface import (
+    Batch,
+    Found,
+    Options,
+    call,
+    check_sample,
+    decoding,
+    encode_by,
+)
 from quant.types import Params, Quantized
 
 
@@ -33,7 +41,13 @@ class StackConfig:
     """Bounds c of the input, which becomes c tanh(x / c)."""
 
     def __post_init__(self):
+        require(
+            isinstance(self.levels, (tuple, list)),
+            f"levels is {self.levels!r}: give a configuration for each, in a tuple",
+        )
         object.__setattr__(self, "levels", tuple(self.levels))
+        for config in self.levels:
+            functions_of(config)
         require(len(self.levels) >= 1, "levels is empty: give the configuration of each level")
         dims = {level.dim for level in self.levels}
         require(len(dims) == 1, f"levels have {sorted(dims)} features: they must agree")
@@ -79,6 +93,7 @@ def init(
     """Parameters {"level_<l>": ...} and a tuple of states. With a sample, each level begins on what
     the levels before leave of it.
     """
+    sample = check_sample(sample, config.dim)
     params, states, rest = {}, [], sample
     if rest is not None:
         rest = _clamped(rest.astype(jnp.float32), config)
@@ -181,6 +196,7 @@ encode = encode_by(quantize)
 """`encode(params, state, x, config)`: indices only, int32 `[..., levels]`."""
 
 
+@decoding
 def decode(params: dict, state: tuple, indices: jax.Array, config: StackConfig) -> jax.Array:
     """The sum of the levels' values, float32 `[..., D]`; levels with index -1 add nothing.
 

@@ -35,9 +35,19 @@ from quant.codebooks.updates import (
     sum_rows,
     usage_metrics,
 )
-from quant.errors import require, require_one_of
+from quant.errors import require, require_one_of, require_whole
 from quant.estimators.sample import below_largest
-from quant.quantizers.interface import Batch, Found, Options, call, check_input, encode_by
+from quant.quantizers.interface import (
+    Batch,
+    Found,
+    Options,
+    as_array,
+    call,
+    check_input,
+    check_sample,
+    decoding,
+    encode_by,
+)
 from quant.types import Params, Quantized
 
 Update = Literal["ema", "gradient"]
@@ -122,10 +132,18 @@ class VQConfig:
             "way": Way,
         }.items():
             require_one_of(name, getattr(self, name), choices)
+        for name in ("heads", "code_dim"):
+            if getattr(self, name) is not None:
+                require_whole(name, getattr(self, name))
         require(
             self.code_dim is None or self.code_dim >= 1,
             f"code_dim is {self.code_dim}: at least one, or None",
         )
+        require(
+            self.restart is None or isinstance(self.restart, Restart),
+            f"restart is {self.restart!r}: give Restart(), or None",
+        )
+        require(self.smoothing >= 0, f"smoothing is {self.smoothing}: it must not be negative")
         require(self.temperature > 0, f"temperature is {self.temperature}: it must be above 0")
         require(self.heads >= 1, f"heads is {self.heads}: at least one")
         require(
@@ -196,6 +214,7 @@ def init(
     Raises:
       QuantError: an init that needs a sample has none, or one of another width.
     """
+    sample = check_sample(sample, config.dim)
     key_in, key_out, key_codes = jax.random.split(key, 3)
     params = {}
     if config.projected:
@@ -318,6 +337,7 @@ several.
 """
 
 
+@decoding
 def decode(
     params: dict[str, Any], state: VQState, indices: jax.Array, config: VQConfig
 ) -> jax.Array:
@@ -379,6 +399,7 @@ def encode_top_k(
     Raises:
       QuantError: another number of features; k is not in 1..K.
     """
+    x = as_array(x)
     check_input(x, config.dim)
     rows = bounded(x.reshape(-1, config.dim))
     z = to_books(_project(params, "project_in", rows), config.heads, config.books)

@@ -3,10 +3,20 @@
 import dataclasses
 import json
 
+import numpy as np
 import pytest
 
-from benchmarks.quant_studies import collapse_claims, gmvq_claims, means, names_of
+from benchmarks.quant_studies import (
+    collapse_claims,
+    estimator_claims,
+    fashion_collapse_claims,
+    gmvq_claims,
+    means,
+    names_of,
+)
+from quant.studies.collapse.config import fashion_mnist as collapse_fashion
 from quant.studies.collapse.config import mixture
+from quant.studies.estimators.config import fashion_mnist as estimators_fashion
 from quant.studies.gmvq.config import digits
 
 
@@ -40,4 +50,39 @@ def test_gm_vq_is_compared_with_the_best_baseline_and_its_bounds_where_the_kl_we
         cell.name for cell in config.cells() if cell.method == "gm-vq-elbo" and cell.beta == 0.1
     ]
     found[strong[0]]["perplexity"] = 2.0
-    assert [c.measured for c in gmvq_claims(config, found)] == pytest.approx([2.0, 0.5, 5.0])
+    found[first["vq-restart"]] = {"mse": 0.4, "perplexity": 40.0}
+    assert [c.measured for c in gmvq_claims(config, found)] == pytest.approx(
+        [2.5, 0.25, 2.0, 0.5, 5.0]
+    )
+
+
+def test_on_real_images_each_cure_is_compared_with_its_absence():
+    config = collapse_fashion()
+    found = {}
+    for cell in config.cells():
+        deferred, wide = cell.recipe == "deferred", cell.width == 256
+        found[cell.name] = {
+            "mse": 1.0 - 0.5 * deferred - 0.25 * wide,
+            "perplexity": 10.0 + 90.0 * deferred,
+            "effective_rank": 2.0 + 4.0 * wide,
+        }
+    claims = fashion_collapse_claims(config, found)
+    assert [c.measured for c in claims] == pytest.approx([10.0, 1 / 3, 1 / 3, 3.0, 0.25])
+
+
+def test_estimators_are_compared_by_their_best_settings():
+    config = estimators_fashion()
+    count = len(config.taus)
+    equal = np.broadcast_to(5.0 - np.eye(count), (3, count, count)).tolist()
+    rows = {
+        name: {"taus": [0.5, 1.0], "test_loss": [[6.0, 7.0]] * 3} for name in ("st_gs", "reinmax")
+    }
+    rows["reinmax"]["test_loss"] = [[3.0, 3.5]] * 3
+    result = {
+        "taus": list(config.taus),
+        "grid": {kind: {"test_loss": equal} for kind in ("plain", "normalized")},
+        "rows": rows,
+    }
+    claims = estimator_claims(config, {"vae": result})
+    assert [c.measured for c in claims] == pytest.approx([-1.0, -1.0, 1.0])
+    assert [c.holds for c in claims] == [False, False, True]

@@ -12,7 +12,7 @@ from quant.studies import commands
 from quant.studies.collapse.config import PRESETS, CollapseConfig
 from quant.studies.collapse.run import run
 
-PresetName = Literal["tiny", "mixture", "everything"]
+PresetName = Literal["tiny", "mixture", "fashion_mnist", "everything"]
 
 
 @dataclass(frozen=True)

@@ -40,8 +40,8 @@ class CollapseConfig:
     """
 
     data: str = "mixture"
-    """mixture, digits, patches, folder:PATH, FILE.npz, or a prepared tensorflow-datasets name such
-    as cifar10.
+    """mixture, digits, patches, fashion_mnist, idx:PATH, folder:PATH, FILE.npz, or a prepared
+    tensorflow-datasets name such as cifar10.
     """
     data_dir: str | None = None
     """Folder of tensorflow-datasets."""
@@ -49,6 +49,10 @@ class CollapseConfig:
     """Input dimensions of the mixture."""
     latent: int = 4
     """Features of a token (half the input dimensions, if that is less)."""
+    dense_tokens: int = 0
+    """Tokens of an image by perceptrons; 0: convolutions for images of 16 x 16 and more, else one
+    token.
+    """
     recipes: tuple[RecipeName, ...] = ("untrained", "control", "deferred")
     """untrained: k-means on an untrained encoder; control: the same with as many updates as
     deferred has; deferred: pretrained encoder, then k-means; uniform, normal, data: codes from
@@ -118,6 +122,8 @@ def check(config: CollapseConfig) -> None:
     for name in ("seeds", "steps", "latent"):
         if getattr(config, name) < 1:
             raise UserError(f"{name} is {getattr(config, name)}: it must be at least 1")
+    if config.dense_tokens < 0:
+        raise UserError(f"dense_tokens is {config.dense_tokens}: a number of tokens, or 0")
     for name in ("dims", "codes", "widths", "recipes"):
         if not getattr(config, name):
             raise UserError(f"{name} is empty: name at least one")
@@ -148,6 +154,21 @@ def mixture() -> CollapseConfig:
     return CollapseConfig()
 
 
+def fashion_mnist() -> CollapseConfig:
+    """Both kinds of collapse and both cures on real images, at sizes for one core: a pretrained
+    encoder against that of tokens, a wider one against that of embeddings; three seeds.
+    """
+    return CollapseConfig(
+        data="fashion_mnist",
+        latent=8,
+        dense_tokens=16,
+        widths=(8, 256),
+        seeds=3,
+        steps=1000,
+        pretrain=2000,
+    )
+
+
 def everything() -> CollapseConfig:
     """Sizes, initializations, dimensions and widths: all five figures."""
     return CollapseConfig(
@@ -158,4 +179,9 @@ def everything() -> CollapseConfig:
     )
 
 
-PRESETS = {"tiny": tiny, "mixture": mixture, "everything": everything}
+PRESETS = {
+    "tiny": tiny,
+    "mixture": mixture,
+    "fashion_mnist": fashion_mnist,
+    "everything": everything,
+}

@@ -65,7 +65,7 @@ def run_cell(config: CollapseConfig, cell: Cell, data: Data) -> tuple[dict, dict
     """
     shape = data.train.x.shape[1:]
     latent = min(config.latent, max(shape[0] // 2, 2)) if len(shape) == 1 else config.latent
-    module = autoencoder_for(shape, latent, cell.width)
+    module = autoencoder_for(shape, latent, cell.width, dense_tokens=config.dense_tokens)
     quantizer, schedule = settings_of(config, cell, module.latent)
     seeds = range(config.seed, config.seed + config.seeds)
     keys = jnp.stack([jax.random.key(seed) for seed in seeds])

@@ -12,7 +12,7 @@ from quant.studies import commands
 from quant.studies.estimators.config import PRESETS, StudyConfig
 from quant.studies.estimators.run import run
 
-PresetName = Literal["tiny", "small", "paper"]
+PresetName = Literal["tiny", "small", "paper", "fashion_mnist", "fashion_mnist_large"]
 
 
 @dataclass(frozen=True)

@@ -2,12 +2,14 @@
 
 import dataclasses
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, get_args
 
 from jaxrl.app.errors import UserError
 
 TaskName = Literal["autoencoder", "vae", "network", "gates"]
-RowName = Literal["identity", "softmax", "st_gs", "gumbel_rao", "gapped", "reinmax"]
+RowName = Literal[
+    "identity", "softmax", "st_gs", "gumbel_rao", "gapped", "reinmax", "reinmax_rao", "redge"
+]
 UnbiasedName = Literal["reinforce", "rloo", "rebar", "local"]
 
 TAUS = (0.1, 0.3, 0.5, 0.7, 1.0, 1.3, 1.6, 2.0, 3.0, 5.0)
@@ -97,8 +99,8 @@ class StudyConfig:
     """The whole study."""
 
     data: str = "digits"
-    """digits, patches (not for gates), folder:PATH, an .npz file, or a set that tensorflow-datasets
-    prepared: mnist, cifar10, svhn_cropped.
+    """digits, patches (not for gates), fashion_mnist, idx:PATH, folder:PATH, an .npz file, or a set
+    that tensorflow-datasets prepared: mnist, cifar10, svhn_cropped.
     """
     data_dir: str | None = None
     """Folder of tensorflow-datasets. Default: $TFDS_DATA_DIR or ~/tensorflow_datasets."""
@@ -201,5 +203,38 @@ def paper() -> StudyConfig:
     )
 
 
-PRESETS = {"tiny": tiny, "small": small, "paper": paper}
+def fashion_mnist() -> StudyConfig:
+    """The 8 x 4 autoencoder with all estimators and a grid of temperatures on real images, at sizes
+    for one core; three seeds.
+    """
+    training = Training(steps=1000, batch=64, learning_rate=1e-3)
+    return StudyConfig(
+        data="fashion_mnist",
+        tasks=("vae",),
+        taus=(0.3, 0.6, 1.0, 2.0),
+        rows=get_args(RowName),
+        seeds=3,
+        test_draws=1,
+        vae=Vae(4, 8, (64,), training),
+        fidelity=Measure(4, 512, 128),
+    )
+
+
+def fashion_mnist_large() -> StudyConfig:
+    """The same with 16 variables of 16 categories, which are too many for exact gradients."""
+    small_one = fashion_mnist()
+    return dataclasses.replace(
+        small_one,
+        vae=dataclasses.replace(small_one.vae, variables=16, categories=16),
+        fidelity=Measure(0),
+    )
+
+
+PRESETS = {
+    "tiny": tiny,
+    "small": small,
+    "paper": paper,
+    "fashion_mnist": fashion_mnist,
+    "fashion_mnist_large": fashion_mnist_large,
+}
 """Presets by the name that the command line gives."""

@@ -14,8 +14,10 @@ from quant.estimators import (
     gr_mck,
     gst,
     rebar,
+    redge,
     reinforce,
     reinmax,
+    reinmax_rao,
     rloo,
     st_gs,
     ste_identity,
@@ -33,8 +35,12 @@ ROWS: dict[RowName, Callable] = {
     "gumbel_rao": lambda tau: partial(gr_mck, tau=tau),
     "gapped": lambda tau: partial(gst, tau=tau),
     "reinmax": lambda tau: partial(reinmax, tau=tau),
+    "reinmax_rao": lambda tau: partial(reinmax_rao, tau=tau),
+    "redge": lambda tau: partial(redge, time=tau / (1 + tau)),
 }
-"""Estimators with one temperature, by the name that the command line gives."""
+"""Estimators with one temperature, by the name that the command line gives. That of redge stands
+for t / (1 - t), the ratio of noise and signal (Our choice).
+"""
 UNBIASED: dict[UnbiasedName, tuple] = {
     "reinforce": (reinforce(), 1),
     "rloo": (rloo(), 2),

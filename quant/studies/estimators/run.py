@@ -1,5 +1,5 @@
-"""The study from data to files: every task's numbers are kept as soon as they are there, and found
-again by the next start.
+"""The study from data to files: the numbers of a task's grid and of each of its estimators are kept
+as soon as they are there, and found again by the next start.
 """
 
 import functools
@@ -32,8 +32,13 @@ def run(config: StudyConfig, run_dir: str | Path) -> Path:
     folder, results = open_study(config, run_dir)
     data = functools.cache(lambda: load(config.data, config.data_dir))
 
+    parts = Cells(
+        results / "parts",
+        [part_of(task, row) for task in config.tasks for row in (GRID, *config.rows)],
+    )
+
     def compute(name):
-        return run_task(config, make_task(name, config, data()), data()), None
+        return run_task(config, make_task(name, config, data()), data(), parts), None
 
     return report(folder, run_cells(Cells(results, config.tasks), compute, _amount(config)))
 
@@ -43,37 +48,74 @@ def _amount(config):
     return f"{cells} cells of the grid and {len(config.rows)} estimators, {config.seeds} seeds each"
 
 
-def run_task(config: StudyConfig, task: Task, data: Data) -> dict:
-    """The numbers of one task, ready for JSON.
+GRID = "grid"
+"""Part of a task that trains every pair of temperatures; the others are the estimators' names."""
+
+
+def part_of(task: str, part: str) -> str:
+    """Name of the cell of a task's part."""
+    return f"{task}-{part}"
+
+
+def run_task(config: StudyConfig, task: Task, data: Data, parts: Cells) -> dict:
+    """The numbers of one task, ready for JSON; its parts are trained where `parts` lacks them.
 
     {"measure", "taus", "seeds", "grid": {"plain" and "normalized": {"test_loss" and parts:
     [S, F, B]}}, "rows": {name: {"taus", "test_loss" and parts: [S, T]}}, and for the VAE
     "fidelity"}
+
+    Args:
+      config: the study's.
+      task: what is trained.
+      data: its data.
+      parts: cells of the tasks' parts.
     """
     seeds = range(config.seed, config.seed + config.seeds)
-    grid = train_grid(config, task, seeds)
-    shape = (config.seeds, 2, len(config.taus), len(config.taus))
-    kinds = {
-        kind: _numbers(grid, lambda a, i=i: a.reshape(shape)[:, i])
-        for i, kind in enumerate(("plain", "normalized"))
-    }
-    rows = {}
-    for name in config.rows:
-        taus = config.row_taus[:1] if name == "identity" else config.row_taus
-        trained = train_runs(
-            task, ROWS[name], jnp.array(taus), seeds, config.test_draws, f"{task.name}, {name}"
-        )
-        rows[name] = {"taus": list(taus)} | _numbers(trained, lambda a: a)
+    names = [part_of(task.name, part) for part in (GRID, *config.rows)]
+
+    def compute(name):
+        part = name.removeprefix(part_of(task.name, ""))
+        if part == GRID:
+            return _grid_numbers(config, task, seeds)
+        return _row_numbers(config, task, seeds, part), None
+
+    for name in names:
+        if not parts.finished(name):
+            parts.keep(name, *compute(name))
     result = {
         "measure": task.measure,
         "taus": list(config.taus),
         "seeds": list(seeds),
-        "grid": kinds,
-        "rows": rows,
+        "grid": parts.read(names[0]),
+        "rows": {row: parts.read(part_of(task.name, row)) for row in config.rows},
     }
     if task.name == "vae" and config.fidelity.examples:
-        result["fidelity"] = _fidelity(config, data, task, grid)
+        result["fidelity"] = _fidelity(config, data, task, parts.read_arrays(names[0]))
     return result
+
+
+def _grid_numbers(config: StudyConfig, task: Task, seeds: range) -> tuple[dict, dict]:
+    """Losses of the grid, and the parameters that fidelity is measured with: those of the first
+    seed at both temperatures nearest to 1, gradients plain.
+    """
+    grid = train_grid(config, task, seeds)
+    shape = (config.seeds, 2, len(config.taus), len(config.taus))
+    nearest = int(np.abs(np.log(config.taus)).argmin())
+    cell = nearest * len(config.taus) + nearest
+    leaves = jax.tree.leaves(jax.tree.map(lambda a: a[0, cell], grid.params))
+    kinds = {
+        kind: _numbers(grid, lambda a, i=i: a.reshape(shape)[:, i])
+        for i, kind in enumerate(("plain", "normalized"))
+    }
+    return kinds, {f"leaf_{number}": np.asarray(leaf) for number, leaf in enumerate(leaves)}
+
+
+def _row_numbers(config: StudyConfig, task: Task, seeds: range, name: str) -> dict:
+    taus = config.row_taus[:1] if name == "identity" else config.row_taus
+    trained = train_runs(
+        task, ROWS[name], jnp.array(taus), seeds, config.test_draws, f"{task.name}, {name}"
+    )
+    return {"taus": list(taus)} | _numbers(trained, lambda a: a)
 
 
 def train_grid(config: StudyConfig, task: Task, seeds: range) -> Runs:
@@ -105,19 +147,15 @@ def _numbers(runs: Runs, pick) -> dict:
     }
 
 
-def _fidelity(config, data, task, grid: Runs) -> dict:
-    """Measured in the network that the first seed trained with both temperatures nearest to 1,
-    gradients plain.
-    """
-    nearest = int(np.abs(np.log(config.taus)).argmin())
-    cell = nearest * len(config.taus) + nearest
-    params = jax.tree.map(lambda a: a[0, cell], grid.params)
+def _fidelity(config: StudyConfig, data: Data, task: Task, arrays: dict[str, np.ndarray]) -> dict:
+    """Measured in the network whose parameters the grid kept."""
+    structure = jax.tree.structure(jax.eval_shape(task.init, jax.random.key(0)))
+    leaves = [jnp.asarray(arrays[f"leaf_{number}"]) for number in range(len(arrays))]
     log("vae: fidelity of the gradients")
-    images = task.test[0][: config.fidelity.examples]
     return measure(
         config.fidelity,
-        Trained(vae_module(config.vae, data), params),
-        images,
+        Trained(vae_module(config.vae, data), jax.tree.unflatten(structure, leaves)),
+        task.test[0][: config.fidelity.examples],
         config.taus,
         config.row_taus,
         config.rows,

@@ -12,7 +12,9 @@ from quant.studies import commands
 from quant.studies.gmvq.config import PRESETS, GMVQStudyConfig
 from quant.studies.gmvq.run import run
 
-PresetName = Literal["tiny", "digits", "patches", "cifar10", "celeba128", "generated"]
+PresetName = Literal[
+    "tiny", "digits", "patches", "fashion_mnist", "cifar10", "celeba128", "generated"
+]
 
 
 @dataclass(frozen=True)
@@ -22,8 +24,9 @@ class Command:
     """
 
     preset: PresetName
-    """tiny (a minute on a CPU), digits or patches (all methods and sweeps), cifar10, celeba128 (the
-    paper's sizes, for an accelerator), generated (speed only).
+    """tiny (a minute on a CPU), digits or patches (all methods and sweeps), fashion_mnist (all
+    baselines at equal bits, for one core), cifar10, celeba128 (the paper's sizes, for an
+    accelerator), generated (speed only).
     """
     config: Annotated[GMVQStudyConfig, tyro.conf.arg(name="")]
     run_dir: str | None = None

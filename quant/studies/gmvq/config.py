@@ -1,5 +1,7 @@
 """Configuration of the GM-VQ study: methods, cells, presets."""
 
+import itertools
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from types import ModuleType
@@ -7,9 +9,9 @@ from typing import Any, Literal, NamedTuple, get_args
 
 from jaxrl.app.errors import UserError
 from quant.codebooks.updates import Restart
-from quant.quantizers import gmvq, gumbel_vq, sqvae, vq
+from quant.quantizers import fsq, gmvq, grouped, gumbel_vq, sqvae, vq
 
-BaselineName = Literal["vq", "vq-restart", "sq-vae", "gumbel-vq"]
+BaselineName = Literal["vq", "vq-restart", "sq-vae", "gumbel-vq", "fsq"]
 VariantName = Literal[
     "gm-vq",
     "gm-vq-literal",
@@ -18,6 +20,7 @@ VariantName = Literal[
     "gm-vq-learned-spread",
     "gm-vq-even-weights",
     "gm-vq-hard",
+    "gm-vq-sharp-start",
 ]
 MethodName = BaselineName | VariantName
 
@@ -31,7 +34,7 @@ class Quantizer(NamedTuple):
     @property
     def soft(self) -> bool:
         """True if it has probabilities, and takes a temperature."""
-        return self.functions is not vq
+        return hasattr(self.functions, "log_posterior")
 
 
 @dataclass(frozen=True)
@@ -69,8 +72,8 @@ class GMVQStudyConfig:
     """Data, methods and lengths of the study."""
 
     data: str = "digits"
-    """digits, patches, mixture, folder:PATH, FILE.npz, generated (pictures of noise: for speed
-    only), or a prepared tensorflow-datasets name such as cifar10.
+    """digits, patches, mixture, fashion_mnist, idx:PATH, folder:PATH, FILE.npz, generated (pictures
+    of noise: for speed only), or a prepared tensorflow-datasets name such as cifar10.
     """
     data_dir: str | None = None
     """Folder of tensorflow-datasets."""
@@ -80,12 +83,15 @@ class GMVQStudyConfig:
     """
     size: int = 32
     """Pixels of the sides, of folders, cropped and generated images."""
-    baselines: tuple[BaselineName, ...] = ("vq", "vq-restart", "sq-vae", "gumbel-vq")
-    """vq and vq-restart: EMA codebook; sq-vae; gumbel-vq: logits by a linear layer. Once each."""
+    baselines: tuple[BaselineName, ...] = get_args(BaselineName)
+    """vq and vq-restart: EMA codebook; sq-vae; gumbel-vq: logits by a linear layer; fsq: as many
+    codes by rounding, behind a linear layer. Once each.
+    """
     variants: tuple[VariantName, ...] = get_args(VariantName)
     """gm-vq: ALBO as sampled; literal: as written; elbo: the true bound; quiet: without noise;
     learned-spread: its width learned, not the distance; even-weights: features weigh the same;
-    hard: one code in training too. Once each at the first beta, gamma, batch.
+    hard: one code in training too; sharp-start: weights that begin decided. Once each at the first
+    beta, gamma, batch.
     """
     betas: tuple[float, ...] = (1e-3, 0.0, 1e-2, 1e-1)
     """Weight of the KL: the entropy regularization. gm-vq and gm-vq-elbo are run with each."""
@@ -100,6 +106,8 @@ class GMVQStudyConfig:
     """Width of the encoder: features or channels of its hidden layers."""
     levels: int = 2
     """Halvings of images of 16 x 16 and more; smaller ones are one token."""
+    dense_tokens: int = 0
+    """Tokens of an image by perceptrons instead of convolutions; 0: as `levels` says."""
     seeds: int = 3
     """Number of seeds, trained together."""
     seed: int = 0
@@ -165,6 +173,37 @@ def _sqvae(codes, features, tokens):
     return sqvae.SQVAEConfig(codes, features, weight=tokens, **few)
 
 
+LARGEST_LEVEL = 8
+"""Levels of a feature of FSQ that are tried (Our choice; the paper takes 5 to 8)."""
+
+
+def fsq_levels(codes: int) -> tuple[int, ...]:
+    """Levels whose product is exactly `codes`: of as few features as possible, and of these the
+    ones whose smallest number is largest.
+
+    Raises:
+      UserError: there are none.
+    """
+    choices = range(LARGEST_LEVEL, 1, -1)
+    for count in range(1, max(codes, 2).bit_length() + 1):
+        found = [
+            levels
+            for levels in itertools.combinations_with_replacement(choices, count)
+            if math.prod(levels) == codes
+        ]
+        if found:
+            return max(found, key=min)
+    raise UserError(
+        f"codes is {codes}: FSQ needs a product of numbers up to {LARGEST_LEVEL}; choose such a "
+        "number, or leave fsq out of --baselines"
+    )
+
+
+def _fsq(cell: Cell, codes: int, features: int, tokens: int) -> Quantizer:
+    config = grouped.GroupedConfig((fsq.FSQConfig(fsq_levels(codes)),), width=features)
+    return Quantizer(grouped, config)
+
+
 METHODS: dict[str, Method] = {
     "vq": Method(lambda cell, k, d, tokens: Quantizer(vq, vq.VQConfig(k, d, init="kmeans")), True),
     "vq-restart": Method(
@@ -177,6 +216,7 @@ METHODS: dict[str, Method] = {
     "gumbel-vq": Method(
         lambda cell, k, d, tokens: Quantizer(gumbel_vq, gumbel_vq.GumbelVQConfig(k, d)), True
     ),
+    "fsq": Method(_fsq, True),
     "gm-vq": _gmvq(),
     "gm-vq-literal": _gmvq(objective="literal"),
     "gm-vq-elbo": _gmvq(objective="elbo"),
@@ -184,6 +224,7 @@ METHODS: dict[str, Method] = {
     "gm-vq-learned-spread": _gmvq(spread="learned"),
     "gm-vq-even-weights": _gmvq(learn_weights=False),
     "gm-vq-hard": _gmvq(hard=True),
+    "gm-vq-sharp-start": _gmvq(softness=1.0),
 }
 
 
@@ -196,6 +237,10 @@ def check(config: GMVQStudyConfig) -> None:
     for name in ("seeds", "codes", "latent", "width", "levels", "size"):
         if getattr(config, name) < 1:
             raise UserError(f"{name} is {getattr(config, name)}: it must be at least 1")
+    if config.dense_tokens < 0:
+        raise UserError(f"dense_tokens is {config.dense_tokens}: a number of tokens, or 0")
+    if "fsq" in config.baselines:
+        fsq_levels(config.codes)
     for name in ("betas", "gammas", "batches"):
         if not getattr(config, name):
             raise UserError(f"{name} is empty: name at least one")
@@ -237,12 +282,30 @@ def tiny() -> GMVQStudyConfig:
 
 def digits() -> GMVQStudyConfig:
     """Everything on digits."""
-    return GMVQStudyConfig()
+    return GMVQStudyConfig(learn=Learning(steps=10_000))
 
 
 def patches() -> GMVQStudyConfig:
     """Everything on squares of two photos."""
-    return GMVQStudyConfig(data="patches", codes=256, learn=Learning(steps=5000))
+    return GMVQStudyConfig(data="patches", codes=256, learn=Learning(steps=10_000))
+
+
+def fashion_mnist() -> GMVQStudyConfig:
+    """All baselines and GM-VQ with both starts on real images at equal bits, at sizes for one core:
+    16 tokens of 8 features by perceptrons, 256 codes, three seeds.
+    """
+    return GMVQStudyConfig(
+        data="fashion_mnist",
+        variants=("gm-vq", "gm-vq-elbo", "gm-vq-sharp-start"),
+        betas=(1e-3,),
+        gammas=(1e-5,),
+        batches=(64,),
+        codes=256,
+        width=256,
+        dense_tokens=16,
+        draws=0,
+        learn=Learning(steps=3000, sample=1024),
+    )
 
 
 def cifar10() -> GMVQStudyConfig:
@@ -286,6 +349,7 @@ PRESETS = {
     "tiny": tiny,
     "digits": digits,
     "patches": patches,
+    "fashion_mnist": fashion_mnist,
     "cifar10": cifar10,
     "celeba128": celeba128,
     "generated": generated,

@@ -55,7 +55,10 @@ def codes_of(learner: Learner, quantizer: Quantizer) -> jax.Array:
     """`[K, D]`."""
     if quantizer.functions is vq:
         return vq.effective_codes(learner.codes, learner.state, quantizer.config)[0]
-    return learner.codes["codes"]
+    if "codes" in learner.codes:
+        return learner.codes["codes"]
+    every = jnp.arange(quantizer.config.num_codes)[:, None]
+    return quantizer.functions.decode(learner.codes, learner.state, every, quantizer.config)
 
 
 def reconstruct(

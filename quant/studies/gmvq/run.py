@@ -72,7 +72,9 @@ def run_cell(config: GMVQStudyConfig, cell: Cell, data: Data) -> tuple[dict, dic
       {"seeds", "every", "examples_per_second", "curves": {name: [seeds, points]}, and every
       measure: [seeds]}; and the first examples with what comes back, "x" and "back".
     """
-    module = autoencoder_for(data.train.x.shape[1:], config.latent, config.width, config.levels)
+    module = autoencoder_for(
+        data.train.x.shape[1:], config.latent, config.width, config.levels, config.dense_tokens
+    )
     quantizer = METHODS[cell.method].make(cell, config.codes, module.latent, module.tokens)
     seeds = range(config.seed, config.seed + config.seeds)
     keys = jnp.stack([jax.random.key(seed) for seed in seeds])

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from jaxrl.app.errors import UserError
-from quant.data import data_by_name
+from quant.data import data_by_name, prepare
 from quant.data.data_by_name import load
 from quant.data.idx import read_idx
 
@@ -75,3 +75,21 @@ def test_fashion_mnist_of_debian():
     data = load("fashion_mnist", keep_bytes=True)
     assert data.train.x.shape == (60_000, 28, 28, 1) and data.test.x.shape == (10_000, 28, 28, 1)
     np.testing.assert_array_equal(np.bincount(data.train.y), np.full(10, 6000))
+
+
+def test_a_folder_is_prepared_for_tensorflow_datasets_without_the_network(folder, tmp_path, capsys):
+    pytest.importorskip("tensorflow_datasets")
+    place = tmp_path / "tfds"
+    words = ["--source", str(folder), "--data-dir", str(place), "--name"]
+    assert prepare.main([*words, "six"]) == 2
+    assert "labels for one of train and test only" in capsys.readouterr().err
+    write(folder / "t10k-labels-idx1-ubyte", LABELS[:2])
+    assert prepare.main([*words, "six"]) == 0
+    assert capsys.readouterr().out.strip().endswith(str(place / "six" / "1.0.0"))
+    data = load("six", place, keep_bytes=True)
+    order = np.argsort(data.train.x[:, 0, 0, 0])
+    np.testing.assert_array_equal(data.train.x[order][..., 0], IMAGES)
+    np.testing.assert_array_equal(data.train.y[order], LABELS)
+    assert len(data.test.x) == 2
+    assert prepare.main([*words, "Six"]) == 2
+    assert "lower-case" in capsys.readouterr().err

@@ -25,6 +25,8 @@ CATEGORICAL = {
         q.decoupled_st_gs, tau_f=0.5, tau_b=2.0, backward_noise="none", normalize_backward=True
     ),
     "reinmax": partial(q.reinmax, tau=1.3),
+    "reinmax_rao": partial(q.reinmax_rao, tau=0.7, draws=2),
+    "redge": partial(q.redge, time=0.6),
     "gr_mck": partial(q.gr_mck, tau=0.7, draws=2),
     "gst": q.gst,
     "gst p": partial(q.gst, gap="p"),
@@ -198,6 +200,9 @@ def test_logits_without_categories_are_refused(estimator, key):
         (lambda k, x: q.decoupled_st_gs(k, x, form="before"), "form is"),
         (lambda k, x: q.gr_mck(k, x, draws=0), "draws must be above 0"),
         (lambda k, x: q.gst(k, x, gap=-1.0), "gap must be above 0"),
+        (lambda k, x: q.reinmax_rao(k, x, tau=0.0), "tau must be above 0"),
+        (lambda k, x: q.redge(k, x, time=0.0), "time must be above 0"),
+        (lambda k, x: q.redge(k, x, time=1.5), "time must be at most 1"),
         (lambda k, x: q.hard_concrete(k, x, gamma=0.1), "stretched interval"),
         (lambda k, x: q.estimate_gradient(q.rloo(), jnp.sum, k, x, n=1), "at least 2 draws"),
         (lambda k, x: q.estimate_gradient(q.reinmax, lambda z: z, k, x), "scalar"),

@@ -176,10 +176,27 @@ def test_albo_is_no_lower_bound_and_the_elbo_is():
 
 
 def test_codes_begin_decided_on_a_sample_however_close_together_it_lies():
-    config = GMVQConfig(20, 3, init="kmeans")
+    config = GMVQConfig(20, 3, init="kmeans", softness=1.0)
     for scale in (1.0, 1e-2):
         sample = scale * jax.random.normal(jax.random.key(0), (400, 3))
         params, _ = gmvq.init(jax.random.key(1), config, sample)
         assert 0.1 < entropy(gmvq.log_posterior(params, sample, config)).mean() < 0.6 * np.log(20)
     flat = params | {"log_weight": jnp.zeros(3)}
     assert entropy(gmvq.log_posterior(flat, sample, config)).mean() > 0.999 * np.log(20)
+
+
+def test_choices_begin_ten_times_softer_than_the_mixture_by_default():
+    """Softer than decided, and far from even; the weights say so exactly."""
+    sample = jax.random.normal(jax.random.key(0), (400, 3))
+    params, spread = {}, {}
+    for softness in (None, 1.0):
+        config = GMVQConfig(
+            20, 3, init="kmeans", **({} if softness is None else {"softness": softness})
+        )
+        params[softness] = gmvq.init(jax.random.key(1), config, sample)[0]
+        log_q = gmvq.log_posterior(params[softness], sample, config)
+        spread[softness] = float(entropy(log_q).mean())
+    np.testing.assert_allclose(
+        params[1.0]["log_weight"] - params[None]["log_weight"], np.log(10), rtol=1e-5
+    )
+    assert spread[1.0] + 0.3 < spread[None] < 0.9 * np.log(20)

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from quant.data.loaders import gaussian_mixture
-from quant.models.autoencoder import ImageAutoencoder, VectorAutoencoder
+from quant.models.autoencoder import ImageAutoencoder, VectorAutoencoder, autoencoder_for
 from quant.quantizers.deferred import Schedule, pretrain, train
 from quant.quantizers.vq import VQConfig
 from quant.studies.collapse.__main__ import main
@@ -99,6 +99,17 @@ def test_pretraining_learns_and_the_quantizer_keeps_learning():
         and trained.curves["mse"][-1] < trained.curves["mse"][0]
     )
     assert trained.at_start.shape == (400, 2)
+
+
+def test_perceptrons_give_any_shape_its_tokens():
+    module = autoencoder_for((28, 28, 1), 8, 32, dense_tokens=16)
+    x = jax.random.uniform(jax.random.key(0), (3, 28, 28, 1))
+    params = module.init(jax.random.key(1), x)
+    z = module.apply(params, x, method="encode")
+    assert z.shape == (3, 16, 8) and module.tokens == 16
+    assert module.apply(params, z, method="decode").shape == x.shape
+    moved = module.apply(params, z.at[0, 5].add(1.0), method="decode")
+    assert (moved[0] != module.apply(params, z, method="decode")[0]).any()
 
 
 def test_images_become_maps_of_tokens():

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from jaxrl.app.errors import UserError
 from quant.codebooks.soft_assignment import squared_distances
 from quant.data.loaders import from_arrays
 from quant.models.autoencoder import VectorAutoencoder, autoencoder_for
@@ -17,7 +18,7 @@ from quant.quantizers import gmvq, gumbel_vq
 from quant.studies.gmvq.__main__ import main
 from quant.studies.gmvq.bias import biases, correlations
 from quant.studies.gmvq.bounds import bounds_over_spread
-from quant.studies.gmvq.config import METHODS, PRESETS, Cell, Learning, tiny
+from quant.studies.gmvq.config import METHODS, PRESETS, Cell, Learning, fsq_levels, tiny
 from quant.studies.gmvq.measure import measure, mixture_entropy
 from quant.studies.gmvq.run import run, run_cell
 from quant.studies.gmvq.training import Learner, pieces, start, temperature, train
@@ -109,7 +110,15 @@ def test_the_entropy_of_a_mixture_of_one_is_that_of_a_normal():
     )  # the variance of -log N(z) is L / 2
 
 
-@pytest.mark.parametrize("method", ["vq", "gm-vq", "gumbel-vq", "sq-vae"])
+def test_fsq_has_exactly_as_many_codes_as_the_others():
+    levels = {64: (8, 8), 256: (8, 8, 4), 1024: (8, 8, 4, 4), 16: (4, 4), 6: (6,), 2: (2,)}
+    assert {codes: fsq_levels(codes) for codes in levels} == levels
+    for codes in (1, 11, 22):
+        with pytest.raises(UserError, match=f"codes is {codes}: FSQ needs"):
+            fsq_levels(codes)
+
+
+@pytest.mark.parametrize("method", ["vq", "gm-vq", "gumbel-vq", "sq-vae", "fsq"])
 def test_measures_do_not_depend_on_chunks(method, monkeypatch):
     quantizer = METHODS[method].make(Cell(method, 1e-3, 1e-2, 32), 6, 4, 1)
     learner = start(jax.random.key(0), jnp.asarray(X / 255, jnp.float32), MODULE, quantizer, LEARN)
@@ -170,7 +179,7 @@ def test_every_method_trains_with_finite_numbers():
         quantizer = METHODS[method].make(Cell(method, 1e-3, 1e-2, 16), 6, 4, 1)
         assert quantizer.config.num_codes == 6
     quick = dataclasses.replace(LEARN, steps=4, every=2)
-    for method in ("gm-vq-literal", "gm-vq-learned-spread", "vq-restart", "sq-vae"):
+    for method in ("gm-vq-literal", "gm-vq-learned-spread", "vq-restart", "sq-vae", "fsq"):
         quantizer = METHODS[method].make(Cell(method, 1e-3, 1e-2, 16), 6, 4, 1)
         learners, history = train(
             jax.random.split(jax.random.key(0), 2), X, MODULE, quantizer, 16, quick, method
@@ -204,13 +213,15 @@ def test_gumbel_vq_is_a_linear_classifier_with_a_codebook():
 
 
 def test_presets_have_the_sizes_they_name():
+    shapes = {"digits": (8, 8, 1), "patches": (8, 8, 3), "fashion_mnist": (28, 28, 1)}
+    tokens = {"cifar10": 64, "celeba128": 256, "generated": 64, "fashion_mnist": 16}
     for name, make in PRESETS.items():
         config = make()
-        shape = {"digits": (8, 8, 1), "patches": (8, 8, 3)}.get(
-            config.data, (config.size, config.size, 3)
+        shape = shapes.get(config.data, (config.size, config.size, 3))
+        module = autoencoder_for(
+            shape, config.latent, config.width, config.levels, config.dense_tokens
         )
-        module = autoencoder_for(shape, config.latent, config.width, config.levels)
-        assert module.tokens == {"cifar10": 64, "celeba128": 256, "generated": 64}.get(name, 1)
+        assert module.tokens == tokens.get(name, 1)
         assert len({cell.name for cell in config.cells()}) == len(config.cells())
 
 
@@ -222,6 +233,8 @@ def test_presets_have_the_sizes_they_name():
         (["--learn.steps", "3"], "fewer than learn.every"),
         (["--learn.cold", "2"], "learn.cold is 2"),
         (["--baselines", "--variants"], "both empty"),
+        (["--baselines", "fsq", "--codes", "11"], "codes is 11: FSQ needs"),
+        (["--dense-tokens", "-1"], "dense_tokens is -1"),
         (["--data", "nothing"], "no data set 'nothing'"),
     ],
 )
