@@ -4,7 +4,7 @@ Runs the collapse study with its preset `mixture` (5 seeds) and the GM-VQ study 
 seeds), some half an hour on two cores. With `--data fashion_mnist` all three studies run with their
 presets of that name (3 seeds, real images, sizes for one core), and each writes a record of its own
 (`quant_studies-fashion_mnist-STUDY.json`); `--studies` names those to run. Cells that lie finished
-in `--folder` are not run again, so a run that was interrupted goes on with the next cell.
+in `--folder` are not run again, so a run that was interrupted continues with the next cell.
 """
 
 import dataclasses

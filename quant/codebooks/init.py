@@ -37,10 +37,10 @@ def initial_codes(
     if how in ("uniform", "normal"):
         return {"uniform": uniform, "normal": normal}[how](key, codes, features)
     require(sample is not None, f"init {how!r} needs data: give a sample of rows [N, {features}]")
+    require(sample.ndim >= 1, f"the sample has shape {sample.shape}: give rows [N, {features}]")
     require(
-        sample.shape[-1:] == (features,),
-        f"the sample has shape {sample.shape}, the codes have {features} features: give rows [N, "
-        f"{features}]",
+        sample.shape[-1] == features,
+        f"the sample has {sample.shape[-1]} features, the codes have {features}",
     )
     sample = sample.reshape(-1, features).astype(jnp.float32)
     if how == "data":
