@@ -223,10 +223,6 @@ def init(
         params["project_out"] = jax.random.normal(key_out, (inner, config.dim)) * inner**-0.5
     parts = [None] * config.books
     if sample is not None:
-        require(
-            sample.shape[-1] == config.dim,
-            f"the sample has {sample.shape[-1]} features, not {config.dim}",
-        )
         rows = _project(params, "project_in", flatten(sample.astype(jnp.float32), None)[0])
         parts = list(to_books(rows, config.heads, config.books))
 

@@ -331,7 +331,7 @@ def test_indices_out_of_range_do_not_look_like_codes():
         (lambda: start(VQConfig(4, 4, init="kmeans")), "give a sample"),
         (
             lambda: start(VQConfig(4, 4, init="kmeans"), sample=jnp.ones((9, 3))),
-            "3 features, not 4",
+            "quantizer's 4 features",
         ),
         (lambda: vq.quantize(*start(CONFIG), jnp.ones((3, 5)), CONFIG), "quantizer's 4 features"),
         (
