@@ -32,7 +32,7 @@ from sae.pipeline.embed import EmbedConfig, embed_source
 from sae.pipeline.explain import explain as explain_image
 from sae.pipeline.explain import lines as explain_lines
 
-PresetName = Literal["phantom", "tiny", "paper"]
+PresetName = Literal["phantom", "tiny", "paper", "fashion"]
 
 
 @dataclass(frozen=True)

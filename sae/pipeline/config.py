@@ -6,6 +6,7 @@ from typing import Any, Literal
 from sae.classifier.head import ClassifierConfig, Modality
 from sae.classifier.small_encoder import EncoderConfig
 from sae.data.phantom import FINDINGS, PhantomConfig
+from sae.data.sets.fashion import CLASSES
 from sae.patterns.catalogue import CatalogueConfig
 from sae.patterns.matching import MatchConfig
 from sae.transcoders.ensemble import EnsembleConfig
@@ -115,7 +116,23 @@ def paper() -> RunConfig:
     )
 
 
-PRESETS = {"phantom": phantom, "tiny": tiny, "paper": paper}
+def fashion() -> RunConfig:
+    """Thirty members on Fashion-MNIST with a planted mark (see sae/data/sets/fashion.py): some
+    minutes on one core. The head is wide and briefly trained, as in `phantom`.
+    """
+    return RunConfig(
+        data="fashion.npz",
+        findings=CLASSES,
+        classifier=ClassifierConfig(hidden=256, epochs=10, learning_rate=3e-4),
+        transcoder=TranscoderConfig(d_in=96, d_out=256, latents=64, k=12, encoder_norm=1.0),
+        loss=LossConfig(aux=0.0),
+        learn=LearnConfig(learning_rate=3e-3, warmup=50, unit_rows=True),
+        ensemble=EnsembleConfig(members=30, updates=800, batch=512, chunk=50),
+        catalogue=CatalogueConfig(support=0.1, most_density=0.6, probes=3000),
+    )
+
+
+PRESETS = {"phantom": phantom, "tiny": tiny, "paper": paper, "fashion": fashion}
 
 RENAMED = {
     "show_films": "show_images",  # old name

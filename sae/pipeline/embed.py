@@ -5,7 +5,7 @@ what could not be read listed.
 import functools
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -80,6 +80,8 @@ class EmbedConfig:
     """Radiographs between two files of what is done."""
     seed: int = 0
     """Seed of the small network and its split."""
+    encoder: EncoderConfig = field(default_factory=EncoderConfig)
+    """The small network, where no weights are given."""
 
 
 def cases_of(config: EmbedConfig) -> tuple[Cases, list[Path]]:
@@ -171,6 +173,7 @@ def _same_job(pieces, config, cases):
         "first": cases.ids[0],
         "last": cases.ids[-1],
     }
+    del job["encoder"]  # has no part in it
     file = pieces / "job.json"
     if file.exists() and json.loads(file.read_text()) != job:
         raise UserError(
@@ -280,7 +283,7 @@ def _with_small_network(config, cases, paths, stop):
             f"{cases.source} has no labels to train the small network on: name --findings, or "
             "--weights of BiomedCLIP"
         )
-    small = EncoderConfig()
+    small = config.encoder
     radiographs, rows, skipped = read_all(
         cases, lambda pixels: small_encoder.prepared(pixels, small.size)
     )
