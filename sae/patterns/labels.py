@@ -56,7 +56,7 @@ def label_entropy(signal: np.ndarray, labels: np.ndarray, gallery: int) -> float
     """
     counts = (labels[np.argsort(-signal, kind="stable")[:gallery]] == 1).sum(0).astype(np.float64)
     share = counts[counts > 0] / max(counts.sum(), 1)
-    return float(-(share * np.log2(share)).sum()) if len(share) else 0.0
+    return float(abs((share * np.log2(share)).sum())) if len(share) else 0.0
 
 
 def acquisition_aucs(signal: np.ndarray, acquisition: Mapping[str, np.ndarray]) -> dict[str, float]:

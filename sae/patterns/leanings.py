@@ -120,6 +120,56 @@ def sentence(leaning: Leaning, shortcut: Shortcut) -> str:
     return text
 
 
+class Suspect(NamedTuple):
+    """Patterns that stand for a finding or for how its radiographs were taken: nobody can say."""
+
+    finding: str
+    kind: str
+    """Property of how radiographs were taken, as the acquisition table names it."""
+    patterns: tuple[int, ...]
+    areas: tuple[float, float]
+    """Largest AUROC for the kind, and the same pattern's for the finding."""
+
+
+SUSPICIOUS, NEAR = 0.8, 0.05
+"""Least AUROC for a kind, and largest distance from the AUROC for the finding. Our choice."""
+
+
+def suspects(catalogue: Catalogue) -> list[Suspect]:
+    """Find patterns that are no artifacts but predict how radiographs were taken nearly as well as
+    their finding, the most numerous first.
+    """
+    groups: dict[tuple[str, str], list[tuple[float, float, int]]] = {}
+    for pattern in catalogue.patterns:
+        pure, linked = pattern.measures["purity"], pattern.measures.get("acquisition", {})
+        for kind, area in linked.items():
+            near = area >= max(SUSPICIOUS, pure["auroc"] - NEAR)
+            if pattern.category != "artifact" and pure["finding"] and near:
+                entry = (area, pure["auroc"], pattern.id)
+                groups.setdefault((pure["finding"], kind), []).append(entry)
+    found = [
+        Suspect(finding, kind, tuple(e[2] for e in entries), max(entries)[:2])
+        for (finding, kind), entries in groups.items()
+    ]
+    return sorted(found, key=lambda one: -len(one.patterns))
+
+
+def suspicion(one: Suspect) -> str:
+    """Patterns under suspicion in words."""
+    count = len(one.patterns)
+    who = (
+        f"{count} patterns of {one.finding} tell"
+        if count > 1
+        else (f"one pattern of {one.finding} tells")
+    )
+    numbers = ", ".join(map(str, one.patterns[:10])) + (", ..." if count > 10 else "")
+    linked, own = one.areas
+    return (
+        f"{who} {one.kind} nearly as well (AUROC {linked:.2f}, of the finding {own:.2f}): on these "
+        f"cases the two occur together, so it may be a shortcut; see the galleries of {numbers}"
+    )
+
+
 def families(catalogue: Catalogue) -> list[list[int]]:
     """Patterns in groups of near duplicates: of one category, and correlated by at least `ALIKE`
     with the first of the group, which is the best supported.

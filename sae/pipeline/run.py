@@ -32,7 +32,15 @@ from sae.classifier import small_encoder
 from sae.classifier.head import Head
 from sae.classifier.small_encoder import Labeled
 from sae.data import embeddings, phantom
-from sae.data.cases import Cases, Unreadable, read_all, select_findings, split_by_patient, take
+from sae.data.cases import (
+    NORMAL,
+    Cases,
+    Unreadable,
+    read_all,
+    select_findings,
+    split_by_patient,
+    take,
+)
 from sae.data.embeddings import Embedded
 from sae.data.labels import targets
 from sae.patterns import catalogue as catalogues
@@ -684,13 +692,19 @@ def site_of(run: Run, summary: dict[str, Any], scores: dict[str, dict]) -> html.
         ),
     }
     return html.Site(
-        "Patterns in a classifier of chest radiographs",
+        _title(config),
         _notes(run),
         config.findings,
         scores,
         facts,
         config.show_images and run.embedded.has_images,
     )
+
+
+def _title(config: RunConfig) -> str:
+    """Heading of the pages, by what the findings are of."""
+    chest = any(name in catalogues.CATEGORY_OF or name == NORMAL for name in config.findings)
+    return f"Patterns in a classifier of {'chest radiographs' if chest else 'images'}"
 
 
 def _notes(run: Run) -> tuple[str, ...]:
@@ -715,12 +729,7 @@ def _notes(run: Run) -> tuple[str, ...]:
 def explanation_site(run: Run) -> html.Site:
     """Title, notes and findings for the page of one case."""
     return html.Site(
-        "Patterns in a classifier of chest radiographs",
-        _notes(run),
-        run.config.findings,
-        {},
-        {},
-        run.config.show_images,
+        _title(run.config), _notes(run), run.config.findings, {}, {}, run.config.show_images
     )
 
 

@@ -3,7 +3,7 @@
 from jaxrl.app import html
 from sae.data.cases import Cases, by_reason
 from sae.patterns.catalogue import CATEGORIES, NORMAL, Catalogue, Pattern
-from sae.patterns.leanings import Leaning, families, sentence
+from sae.patterns.leanings import Leaning, families, sentence, suspects, suspicion
 from sae.report import svg
 from sae.report.site import Site, signed
 
@@ -27,7 +27,9 @@ def index_page(catalogue: Catalogue, cases: Cases, site: Site, case_rows: list[i
     """
     body = []
     if site.leanings:
-        body.append(html.section("What each finding rests on", *findings_part(site.leanings)))
+        body.append(
+            html.section("What each finding rests on", *findings_part(site.leanings, catalogue))
+        )
 
     def interval(s):
         if s["auc"] is None:
@@ -87,8 +89,10 @@ def _normal(catalogue):
     return sum(p.name.startswith(NORMAL) for p in catalogue.patterns) > 1
 
 
-def findings_part(leanings: tuple[Leaning, ...]):
-    """For every finding: shares of the categories, and a sentence for each shortcut."""
+def findings_part(leanings: tuple[Leaning, ...], catalogue: Catalogue):
+    """For every finding: shares of the categories, and a sentence for each shortcut and for each
+    suspicion of one.
+    """
     rows = [
         [
             one.finding,
@@ -109,6 +113,10 @@ def findings_part(leanings: tuple[Leaning, ...]):
         yield html.bullets(lines)
     else:
         yield html.paragraph("No artifact pattern moves a finding noticeably.")
+    doubts = [suspicion(one) for one in suspects(catalogue)]
+    if doubts:
+        yield html.paragraph("Findings and circumstances that these cases cannot tell apart:")
+        yield html.bullets(doubts)
 
 
 def _curve(catalogue):

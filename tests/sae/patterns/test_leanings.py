@@ -1,6 +1,7 @@
 """What findings rest on: shares, shortcuts, near duplicates, and names that tell patterns apart."""
 
 import importlib
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -92,3 +93,25 @@ def test_old_names_warn_and_give_their_successors(module, old, new, monkeypatch)
     assert found is getattr(importlib.import_module(place), name)
     with pytest.raises(AttributeError, match="has no attribute 'nothing'"):
         _ = importlib.import_module(module).nothing
+
+
+def test_patterns_that_tell_a_circumstance_nearly_as_well_are_under_suspicion():
+    def one(number, category, area, linked):
+        made = pattern(number, category, {"mark": linked, "exposure": 0.5})
+        pure = {"purity": {"finding": "Coat", "auroc": area}}
+        return replace(made, measures=made.measures | pure)
+
+    patterns = [
+        one(0, "unassigned", 0.97, 0.96),
+        one(1, "unassigned", 0.95, 0.91),
+        one(2, "unassigned", 0.97, 0.85),  # tells the finding clearly better
+        one(3, "artifact", 0.9, 0.96),  # is called an artifact already
+        one(4, "unassigned", 0.7, 0.75),  # tells neither well
+    ]
+    made = catalogue(patterns, np.zeros((3, 5)))
+    (found,) = rests.suspects(made)
+    assert found == ("Coat", "mark", (0, 1), (0.96, 0.97))
+    assert rests.suspicion(found).startswith(
+        "2 patterns of Coat tell mark nearly as well (AUROC 0.96, of the finding 0.97)"
+    )
+    assert rests.suspects(catalogue(patterns[2:], np.zeros((3, 3)))) == []
