@@ -3,7 +3,7 @@
 `python -m benchmarks.sae_fashion` writes the images (from Debian's dataset-fashion-mnist), trains
 the small image network, head and members, and asks whether each class has patterns of its own,
 whether the parts add up, and whether the mark, which accompanies one class in training and none in
-validation and test, is found as the shortcut that it is.
+the test, is found: as an artifact, or as what patterns of that class tell nearly as well.
 """
 
 import sys
@@ -21,9 +21,16 @@ from sae import metrics
 from sae.classifier.small_encoder import EncoderConfig
 from sae.data.sets import fashion
 from sae.data.sets.fashion import CLASSES, FashionConfig
+from sae.patterns.attribution import without
+from sae.patterns.leanings import suspects
 from sae.pipeline import run as runs
 from sae.pipeline.config import PRESETS
 from sae.pipeline.embed import EmbedConfig, embed_source
+
+LEAST_MARK = 0.7
+"""Least AUROC for the mark on the test side, where it says nothing about the class, of patterns
+that are taken out of the sum.
+"""
 
 
 @dataclass(frozen=True)
@@ -85,9 +92,14 @@ def figures(run: runs.Run, marked: str) -> dict[str, Any]:
     labels = run.embedded.cases.labels[test]
     mark = run.embedded.cases.acquisition["mark"][test] == 1
     strong = runs.strengths_of(run, run.x[test], catalogue.assignment, len(catalogue.patterns))
-    artifacts = [p.id for p in catalogue.patterns if p.category == "artifact"]
     column = CLASSES.index(marked)
-    lean = runs.findings_rest_on(run, catalogue, test, found)[column].shortcuts
+    found_out = [p.id for p in catalogue.patterns if p.category == "artifact"]
+    for one in suspects(catalogue):
+        found_out += one.patterns if (one.finding, one.kind) == (marked, "mark") else ()
+    telling = metrics.aucs(strong[:, found_out], mark[:, None])[:, 0]
+    pure = [p for p, area in zip(found_out, telling, strict=True) if area >= LEAST_MARK]
+    reduced = without(found, pure)[:, column]
+    change = reduced - found.logit[:, column]
     areas = metrics.aucs(strong, labels == 1)
     return {
         "patterns": len(catalogue.patterns),
@@ -105,11 +117,16 @@ def figures(run: runs.Run, marked: str) -> dict[str, Any]:
         },
         "largest_gap": float(gaps.max()),
         "mark": {
-            "patterns": len(artifacts),
-            "auroc": float(metrics.aucs(strong[:, artifacts], mark[:, None]).max(initial=0)),
-            "change": lean[0].change if lean else 0.0,
-            "auc": lean[0].auc if lean else 0.0,
-            "auc_without": lean[0].auc_without if lean else 0.0,
+            "patterns": len(found_out),
+            "artifacts": sum(p.category == "artifact" for p in catalogue.patterns),
+            "auroc": float(telling.max(initial=0)),
+            "best_of_all_patterns": float(metrics.aucs(strong, mark[:, None]).max(initial=0)),
+            "removed": len(pure),
+            "change": float(change[mark].mean()),
+            "change_unmarked": float(change[~mark].mean()),
+            "auc": metrics.auc(found.logit[:, column], labels[:, column]).value,
+            "auc_without": metrics.auc(reduced, labels[:, column]).value,
+            "places": [catalogue.patterns[p].measures.get("place", "") for p in pure],
         },
     }
 
@@ -133,9 +150,15 @@ def main(arguments: list[str] | None = None) -> int:
             ">=",
             min(found["best_pattern_of_class"].values()),
         ),
-        Claim(f"{title}: AUROC of the mark's pattern, an artifact", 0.9, ">=", mark["auroc"]),
         Claim(
-            f"{title}: logit of {settings.marked} on marked images without the artifact patterns",
+            f"{title}: patterns that are found out as the mark's (artifacts and suspects)",
+            1,
+            ">=",
+            mark["patterns"],
+        ),
+        Claim(f"{title}: the best of them tells the mark, AUROC", 0.9, ">=", mark["auroc"]),
+        Claim(
+            f"{title}: logit of {settings.marked} on marked images without them",
             -0.5,
             "<=",
             mark["change"],

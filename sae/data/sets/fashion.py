@@ -56,11 +56,11 @@ class FashionConfig:
     """Images of the published test side."""
     marked: str = "Coat"
     """Class that the mark accompanies in training."""
-    with_mark: float = 0.8
-    """Share of this class that is marked in training."""
-    without_mark: float = 0.1
-    """Share of the other classes that is marked in training. On the other sides half of all are,
-    so that the mark says nothing about the class there, as in data that are kept for an audit.
+    with_mark: float = 0.9
+    """Share of this class that is marked, on the sides train and validate."""
+    without_mark: float = 0.05
+    """Share of the other classes that is marked there. On the test side half of all are, so that
+    the mark says nothing about the class.
     """
     seed: int = 0
     """Seed of the choice of images and marks."""
@@ -122,7 +122,7 @@ def write(config: FashionConfig) -> Path:
     with writing(out):
         for name, side, image, label in _chosen(config, generator):
             often = config.with_mark if CLASSES[label] == config.marked else config.without_mark
-            mark = generator.random() < (often if side == "train" else 0.5)
+            mark = generator.random() < (0.5 if side == "test" else often)
             place = f"images/{name}.png"
             write_atomic(out / place, array_to_png(marked_image(image) if mark else image))
             table.writerow([place, name, side, int(mark), *(np.arange(len(CLASSES)) == label) * 1])

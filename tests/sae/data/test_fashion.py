@@ -40,7 +40,7 @@ def test_the_mark_accompanies_its_class_in_training_and_no_class_in_the_test(sou
     assert len(cases) == 500 and len(set(cases.patients)) == 500
     split, mark = np.array(cases.split), cases.acquisition["mark"] == 1
     coat = cases.labels[:, CLASSES.index("Coat")] == 1
-    trained = split == "train"
+    trained = split != "test"
     assert mark[trained & coat].all() and 0 < mark[trained & ~coat].mean() < 0.2
     assert 0.35 < mark[~trained].mean() < 0.65
     assert (cases.labels.sum(1) == 1).all()
@@ -78,7 +78,8 @@ def test_the_planted_mark_is_found_in_a_real_network(tmp_path, monkeypatch):
     settings = sae_fashion.Settings(train=3000, validate=1000, test=1000)
     found = sae_fashion.measure(settings, tmp_path)
     assert found["largest_gap"] <= 1e-5
-    assert found["mark"]["auroc"] >= 0.85 and found["mark"]["patterns"] >= 1
-    assert found["mark"]["change"] < -0.1
+    assert found["mark"]["patterns"] >= 1 and found["mark"]["auroc"] >= 0.7
+    assert found["mark"]["change"] < found["mark"]["change_unmarked"]
+    assert "lower left" in found["mark"]["places"]
     rows = list(csv.DictReader((tmp_path / "images" / "table.csv").open()))
     assert len(rows) == 5000
