@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import tyro
 
 from jaxrl.app.errors import UserError, writing
 from jaxrl.app.files import write_atomic
@@ -151,6 +150,8 @@ def _chosen(config, generator):
 
 def main(arguments: list[str] | None = None) -> int:
     """Write the table; the exit status."""
+    import tyro
+
     config = tyro.cli(
         FashionConfig,
         args=arguments,
