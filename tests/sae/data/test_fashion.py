@@ -72,14 +72,13 @@ def test_other_files_and_sizes_are_refused(source, capsys):
 
 @pytest.mark.slow
 @pytest.mark.skipif(not Path(fashion.DEBIAN).is_dir(), reason="dataset-fashion-mnist is missing")
-def test_the_planted_mark_is_found_in_a_real_network(tmp_path, monkeypatch):
+def test_the_planted_mark_is_found_in_a_real_network(tmp_path):
     from benchmarks import sae_fashion
 
-    settings = sae_fashion.Settings(train=3000, validate=1000, test=1000)
-    found = sae_fashion.measure(settings, tmp_path)
+    found = sae_fashion.measure(sae_fashion.Settings(), tmp_path)
     assert found["largest_gap"] <= 1e-5
     assert found["mark"]["patterns"] >= 1 and found["mark"]["auroc"] >= 0.7
     assert found["mark"]["change"] < found["mark"]["change_unmarked"]
     assert "lower left" in found["mark"]["places"]
     rows = list(csv.DictReader((tmp_path / "images" / "table.csv").open()))
-    assert len(rows) == 5000
+    assert len(rows) == 18_000
