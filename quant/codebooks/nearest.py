@@ -25,9 +25,9 @@ from quant.errors import require, require_one_of, require_whole
 Metric = Literal["l2", "cosine", "dot"]
 Way = Literal["auto", "xla", "scan", "pallas"]
 
-LARGEST_SCORES = {"cpu": 4 * 2**20, "gpu": 32 * 2**20, "tpu": 32 * 2**20}
+LARGEST_SCORES = {"cpu": 2**20, "gpu": 32 * 2**20, "tpu": 32 * 2**20}
 """Bytes of an N x K score matrix up to which it is simply built (Our choice: about a cache of the
-device).
+device; on a CPU 4 MiB were slower at once than in blocks).
 """
 WIDEST = 128
 """Features that the kernel takes (Our choice: a block of 256 codes is then 128 KiB, which a GPU's
@@ -36,18 +36,22 @@ shared memory holds).
 LARGEST_ON_CHIP = 8 * 2**20
 """Bytes of a codebook that the kernel may keep in a TPU's vector memory (Our choice: half of it).
 """
-TILE = 512
-"""Codes that are scored at a time beyond that (Our choice; 512 to 2048 were alike)."""
+BLOCKS = {"cpu": (256, 256), "gpu": (1024, 512), "tpu": (1024, 512)}
+"""Rows and codes that are scored at a time beyond that (Our choice: on a CPU 256 KiB, which its
+second cache holds; that was the quickest of nine sizes or near it, from 4096 to 65 536 rows).
+"""
 FARTHEST = 1e17
 """Absolute value up to which a code is a place; beyond, as at infinity, it is never the nearest."""
 SAMPLED = 33
 """Codes of which a typical one is the origin of the search (Our choice)."""
-ROWS = 1024
-"""Rows that are scored at a time beyond that: with `TILE` codes, 2 MiB (Our choice)."""
 
 
 def nearest(
-    x: jax.Array, codebook: jax.Array, metric: Metric = "l2", way: Way = "auto", tile: int = TILE
+    x: jax.Array,
+    codebook: jax.Array,
+    metric: Metric = "l2",
+    way: Way = "auto",
+    tile: int | None = None,
 ) -> tuple[jax.Array, jax.Array]:
     """Index of the nearest code of every row.
 
@@ -58,7 +62,7 @@ def nearest(
       way: "xla" builds all scores, "scan" a tile of codes at a time, "pallas" in one fused kernel
         (GPU and TPU; elsewhere interpreted, for tests only); "auto" takes xla for small problems
         and scan for larger ones, pallas for larger ones on accelerators.
-      tile: codes at a time, for scan and pallas.
+      tile: codes at a time, for scan and pallas; as `BLOCKS` says if absent.
 
     Returns:
       int32 `[N]` in 0..K-1, and float32 `[N]`: the squared Euclidean distance, one minus the
@@ -69,6 +73,7 @@ def nearest(
     """
     _check(x, codebook, metric)
     require_one_of("way", way, Way)
+    tile = BLOCKS[jax.default_backend()][1] if tile is None else tile
     require_whole("tile", tile)
     require(tile >= 1, f"tile is {tile}: at least one code at a time")
     x, codebook, halves = _comparable(x, codebook, metric)
@@ -209,7 +214,7 @@ def _by_tiles(x, codebook, halves, tile):
     (rows, features), codes = x.shape, codebook.shape[0]
     groups = device_groups(rows)
     share = rows // groups
-    tile, block = min(tile, codes), min(ROWS, share)
+    tile, block = min(tile, codes), min(BLOCKS[jax.default_backend()][0], share)
     more_codes, more_rows = -codes % tile, -share % block if block else 0
     codebook = jnp.pad(codebook, ((0, more_codes), (0, 0))).reshape(-1, tile, features)
     halves = jnp.pad(halves, (0, more_codes), constant_values=jnp.inf).reshape(-1, tile)
