@@ -9,7 +9,7 @@ import jax.numpy as jnp
 
 from quant.errors import require
 from quant.quantizers import vq
-from quant.quantizers.interface import check_input
+from quant.quantizers.inputs import check_input
 from quant.quantizers.rvq import ResidualConfig
 from quant.quantizers.vq import VQState
 

@@ -11,15 +11,8 @@ import jax.numpy as jnp
 
 from quant.codebooks.straight_through import exactly
 from quant.errors import require, require_one_of, require_whole
-from quant.quantizers.interface import (
-    Batch,
-    Found,
-    Options,
-    call,
-    check_sample,
-    decoding,
-    encode_by,
-)
+from quant.quantizers.inputs import check_sample
+from quant.quantizers.interface import Batch, Found, Options, call, decoding, encode_by
 from quant.types import Quantized
 
 

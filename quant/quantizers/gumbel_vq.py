@@ -13,15 +13,8 @@ from quant.codebooks.soft_assignment import entropy, relaxed_rows, warmth
 from quant.codebooks.updates import check_sizes
 from quant.errors import require, require_one_of
 from quant.estimators.sample import safe_log_softmax
-from quant.quantizers.interface import (
-    Batch,
-    Found,
-    SoftOptions,
-    call_soft,
-    check_sample,
-    decode_codes,
-    encode_by,
-)
+from quant.quantizers.inputs import check_sample
+from quant.quantizers.interface import Batch, Found, SoftOptions, call_soft, decode_codes, encode_by
 from quant.types import Quantized
 
 

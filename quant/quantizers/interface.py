@@ -18,8 +18,9 @@ from jaxrl.train.parallel import example_keys, masked_mean
 from quant.codebooks.extremes import bounded, narrowed
 from quant.codebooks.rows import flatten, lookup
 from quant.codebooks.updates import count_rows, usage_metrics
-from quant.errors import QuantError, require
+from quant.errors import require
 from quant.quantizers.explain import explaining
+from quant.quantizers.inputs import as_array, check_input
 from quant.types import Quantized
 
 
@@ -233,44 +234,6 @@ def _checked_call(core: Core, params, state, x, config, asked) -> tuple[Quantize
         return closed(found, x, rows, usable), after
 
     return on_explicit_mesh(run, params, state, x, mask, own)
-
-
-def as_array(x: Any, name: str = "x") -> jax.Array:
-    """Lists, NumPy's float64 and whatever else JAX takes for an array, without its warnings.
-
-    Raises:
-      QuantError: it is no array.
-    """
-    try:
-        return jnp.asarray(x)
-    except (TypeError, ValueError) as error:
-        raise QuantError(f"{name} is no array of numbers: {error}") from None
-
-
-def check_input(x: jax.Array, features: int, name: str = "x") -> None:
-    """Refuse an input that no quantizer of `features` features takes."""
-    require(
-        x.shape[-1:] == (features,),
-        f"{name} has shape {x.shape}: its last axis must have the quantizer's {features} features",
-    )
-    require(x.size > 0, f"{name} has shape {x.shape}: there is no row to quantize")
-    require(
-        jnp.issubdtype(x.dtype, jnp.floating),
-        f"{name} has dtype {x.dtype}: quantizers take floating numbers, so convert it first",
-    )
-
-
-def check_sample(sample: Any, features: int) -> jax.Array | None:
-    """The sample of an `init` as an array, or None.
-
-    Raises:
-      QuantError: as for an input.
-    """
-    if sample is None:
-        return None
-    sample = as_array(sample, "the sample")
-    check_input(sample, features, "the sample")
-    return sample
 
 
 def closed(found: Found, x: jax.Array, rows: jax.Array, usable: jax.Array) -> Quantized:

@@ -13,15 +13,8 @@ from quant.codebooks.extremes import xlogx
 from quant.codebooks.nearest import unit
 from quant.codebooks.straight_through import exactly
 from quant.errors import require, require_whole
-from quant.quantizers.interface import (
-    Batch,
-    Found,
-    Options,
-    call,
-    check_sample,
-    decoding,
-    encode_by,
-)
+from quant.quantizers.inputs import check_sample
+from quant.quantizers.interface import Batch, Found, Options, call, decoding, encode_by
 from quant.types import Quantized
 
 EXACT_BITS = 14

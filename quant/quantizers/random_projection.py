@@ -12,15 +12,8 @@ from quant.codebooks.nearest import Way, nearest, unit
 from quant.codebooks.rows import from_books, to_books
 from quant.codebooks.updates import check_sizes
 from quant.errors import require, require_one_of
-from quant.quantizers.interface import (
-    Batch,
-    Found,
-    Options,
-    call,
-    check_sample,
-    decoding,
-    encode_by,
-)
+from quant.quantizers.inputs import check_sample
+from quant.quantizers.interface import Batch, Found, Options, call, decoding, encode_by
 from quant.types import Quantized
 
 

@@ -13,15 +13,8 @@ from quant.codebooks.rows import lookup
 from quant.codebooks.straight_through import Wrapper, wrap_rows
 from quant.codebooks.updates import check_sizes
 from quant.errors import require_one_of
-from quant.quantizers.interface import (
-    Batch,
-    Found,
-    Options,
-    call,
-    check_sample,
-    decoding,
-    encode_by,
-)
+from quant.quantizers.inputs import check_sample
+from quant.quantizers.interface import Batch, Found, Options, call, decoding, encode_by
 from quant.types import Quantized
 
 

@@ -13,15 +13,8 @@ from quant.errors import require
 from quant.quantizers.dispatch import functions_of, index_axes
 from quant.quantizers.dropout import DepthDropout, draw_depths
 from quant.quantizers.grouped import mean_by_name
-from quant.quantizers.interface import (
-    Batch,
-    Found,
-    Options,
-    call,
-    check_sample,
-    decoding,
-    encode_by,
-)
+from quant.quantizers.inputs import check_sample
+from quant.quantizers.interface import Batch, Found, Options, call, decoding, encode_by
 from quant.types import Params, Quantized
 
 

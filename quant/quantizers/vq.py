@@ -37,17 +37,8 @@ from quant.codebooks.updates import (
 )
 from quant.errors import require, require_one_of, require_whole
 from quant.estimators.sample import below_largest
-from quant.quantizers.interface import (
-    Batch,
-    Found,
-    Options,
-    as_array,
-    call,
-    check_input,
-    check_sample,
-    decoding,
-    encode_by,
-)
+from quant.quantizers.inputs import as_array, check_input, check_sample
+from quant.quantizers.interface import Batch, Found, Options, call, decoding, encode_by
 from quant.types import Params, Quantized
 
 Update = Literal["ema", "gradient"]
