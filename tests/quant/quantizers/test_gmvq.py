@@ -21,6 +21,7 @@ def made():
     return gmvq.init(jax.random.key(0), CONFIG)
 
 
+@pytest.mark.slow
 def test_the_kl_of_rows_is_the_kl_of_their_mean_and_the_information(made):
     log_q = gmvq.log_posterior(made[0], X, CONFIG)
     terms = gmvq.mixture_terms(log_q, jnp.ones(16, bool))
@@ -34,6 +35,7 @@ def test_the_kl_of_rows_is_the_kl_of_their_mean_and_the_information(made):
         np.testing.assert_allclose(terms[name], value, rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_without_variety_there_is_no_information(made):
     log_q = gmvq.log_posterior(made[0], jnp.tile(X[:1], (7, 1)), CONFIG)
     assert gmvq.mixture_terms(log_q, jnp.ones(7, bool))["information"] == pytest.approx(0, abs=1e-5)
@@ -44,6 +46,7 @@ def test_without_variety_there_is_no_information(made):
     )
 
 
+@pytest.mark.slow
 def test_the_mean_posterior_survives_the_smallest_probabilities_and_several_devices():
     log_q = jax.nn.log_softmax(200 * jax.random.normal(jax.random.key(2), (8, 6)))
     usable = jnp.arange(8) != 3
@@ -57,6 +60,7 @@ def test_the_mean_posterior_survives_the_smallest_probabilities_and_several_devi
     np.testing.assert_allclose(four, jnp.broadcast_to(one, (4, 6)), rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_the_expected_log_prior_is_the_soft_commitment():
     """E_{q(z|x,c)} log N(z; mu, sigma^2) = -L/2 log(2 pi sigma^2) - |e - mu|^2 / (4 sigma^4), by
     Monte Carlo.
@@ -95,6 +99,7 @@ def test_the_literal_term_is_that_of_samples():
     assert abs(drawn.mean() - float(ours)) < 5 * drawn.std() / np.sqrt(100_000)
 
 
+@pytest.mark.slow
 def test_cold_hard_and_without_noise_it_is_a_vector_quantizer(made):
     config = dataclasses.replace(CONFIG, hard=True, noise=False, learn_weights=False)
     params = {"codes": made[0]["codes"]}
