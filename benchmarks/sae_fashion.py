@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import tyro
 
 from benchmarks.recording import Claim, record
+from benchmarks.sae import read_settings
 from sae import metrics
 from sae.classifier.small_encoder import EncoderConfig
 from sae.data.sets import fashion
@@ -133,12 +133,7 @@ def figures(run: runs.Run, marked: str) -> dict[str, Any]:
 
 def main(arguments: list[str] | None = None) -> int:
     """Measure and record."""
-    settings = tyro.cli(
-        Settings,
-        args=arguments,
-        prog="python -m benchmarks.sae_fashion",
-        config=(tyro.conf.FlagConversionOff,),
-    )
+    settings = read_settings(Settings, "sae_fashion", arguments)
     with tempfile.TemporaryDirectory() as temporary:
         found = measure(settings, Path(settings.folder or temporary))
     title, mark = "sae: Fashion-MNIST", found["mark"]
