@@ -1,5 +1,7 @@
 """Answers as models write them inside a box, against published gold forms."""
 
+from importlib.util import find_spec
+
 import pytest
 
 from reasoning.e2c import answers
@@ -52,8 +54,10 @@ def test_many_open_boxes_are_read_in_one_pass():
 def test_a_box_full_of_blanks_or_signs_is_judged(sign):
     # comes back at all: patterns take the square of the length, or worse
     box = "x=" + sign * 300_000 + "!"
-    for check in (answers.exact, answers.numeric, answers.math_verify, answers.multiple_choice):
+    for check in (answers.exact, answers.numeric, answers.multiple_choice):
         assert not check(box, "A")
+    if find_spec("math_verify"):  # in the extra llm, which the suite does without
+        assert not answers.math_verify(box, "A")
     long = "A" + sign.strip() * 300_000
     assert answers.exact(f" {long} ", long)
 
