@@ -18,15 +18,7 @@ from benchmarks.migrator_scenarios import REFUSED, SCENARIOS
 from benchmarks.migrator_scenarios.mutants import MUTANTS, Mutant
 from benchmarks.migrator_scenarios.scenario import Scenario
 from benchmarks.recording import Claim, record
-from reasoning.synthesis.migrator import (
-    Comparison,
-    NoProgram,
-    Options,
-    Refactoring,
-    parse_program,
-    read_tables,
-    refactor,
-)
+from reasoning.synthesis import migrator
 from reasoning.synthesis.migrator.correspondence.maxsat import assignments_by_maxsat
 from reasoning.synthesis.migrator.correspondence.problem import make_problem
 from reasoning.synthesis.migrator.correspondence.required_columns import read_places
@@ -57,16 +49,16 @@ def solve(scenario: Scenario, seed: int, settings: Settings) -> dict[str, Any]:
     claimed.
     """
     before = time.process_time()
-    found = refactor(
+    found = migrator.refactor(
         scenario.program,
         scenario.source,
         scenario.target,
-        Options(budget=settings.budget, seed=seed),
+        migrator.Options(budget=settings.budget, seed=seed),
     )
     spent = time.process_time() - before
     effort = found.effort
     line = {
-        "solved": isinstance(found, Refactoring),
+        "solved": isinstance(found, migrator.Refactoring),
         "seconds": effort.seconds,
         "cpu_seconds": spent,
         "synthesis": spent - effort.phases.get("check", 0.0) - effort.phases.get("verify", 0.0),
@@ -77,7 +69,7 @@ def solve(scenario: Scenario, seed: int, settings: Settings) -> dict[str, Any]:
         "states": effort.sequences,
         "phases": effort.phases,
     }
-    if isinstance(found, Refactoring):
+    if isinstance(found, migrator.Refactoring):
         line |= {
             "rewritten": len(found.rewritten),
             "functions": len(found.new.functions),
@@ -88,15 +80,17 @@ def solve(scenario: Scenario, seed: int, settings: Settings) -> dict[str, Any]:
     return line
 
 
-def agrees(scenario: Scenario, found: Refactoring) -> bool | None:
+def agrees(scenario: Scenario, found: migrator.Refactoring) -> bool | None:
     """Test if the answer written by hand and the one found show no difference within bound 2; None
     if none was written.
     """
     if not scenario.golden:
         return None
-    golden = parse_program(scenario.golden, found.target)
+    golden = migrator.parse_program(scenario.golden, found.target)
     starts = related_starts(found.old, found.source, found.target)
-    by_hand = Comparison(found.old, found.source, golden, found.target, starts).run(2, lambda: True)
+    by_hand = migrator.Comparison(found.old, found.source, golden, found.target, starts).run(
+        2, lambda: True
+    )
     return by_hand.failure is None
 
 
@@ -105,11 +99,16 @@ def catch(mutant: Mutant) -> dict[str, Any]:
     value for each parameter.
     """
     scenario = mutant.scenario
-    source, target = read_tables(scenario.source), read_tables(scenario.target)
-    old, new = parse_program(scenario.program, source), parse_program(mutant.program, target)
+    source, target = migrator.read_tables(scenario.source), migrator.read_tables(scenario.target)
+    old, new = (
+        migrator.parse_program(scenario.program, source),
+        migrator.parse_program(mutant.program, target),
+    )
     starts = related_starts(old, source, target)
-    ours = Comparison(old, source, new, target, starts).run(3, lambda: True)
-    single = Comparison(old, source, new, target, values=1).run(2, lambda: True, longer=False)
+    ours = migrator.Comparison(old, source, new, target, starts).run(3, lambda: True)
+    single = migrator.Comparison(old, source, new, target, values=1).run(
+        2, lambda: True, longer=False
+    )
     return {
         "scenario": scenario.name,
         "wrong": mutant.wrong,
@@ -121,8 +120,10 @@ def catch(mutant: Mutant) -> dict[str, Any]:
 
 def refuse(scenario: Scenario) -> dict[str, Any]:
     """Test if a refactoring without an answer is refused for the right reason."""
-    found = refactor(scenario.program, scenario.source, scenario.target, Options(budget=60.0))
-    right = isinstance(found, NoProgram) and scenario.refused in found.reason
+    found = migrator.refactor(
+        scenario.program, scenario.source, scenario.target, migrator.Options(budget=60.0)
+    )
+    right = isinstance(found, migrator.NoProgram) and scenario.refused in found.reason
     return {
         "scenario": scenario.name,
         "refused": right,
@@ -140,7 +141,7 @@ def learn(scenario: Scenario, seed: int, learning: str, budget: float) -> dict[s
       learning: "mfi" or "whole", what a failing input rules out.
       budget: limit, seconds.
     """
-    options = Options(
+    options = migrator.Options(
         budget=budget,
         seed=seed,
         learning=learning,
@@ -149,9 +150,9 @@ def learn(scenario: Scenario, seed: int, learning: str, budget: float) -> dict[s
         verify="off",
         most_correspondences=1,
     )
-    found = refactor(scenario.program, scenario.source, scenario.target, options)
+    found = migrator.refactor(scenario.program, scenario.source, scenario.target, options)
     return {
-        "solved": isinstance(found, Refactoring),
+        "solved": isinstance(found, migrator.Refactoring),
         "iterations": found.effort.iterations,
         "seconds": found.effort.seconds,
     }
@@ -161,9 +162,11 @@ def search(scenario: Scenario, number: int) -> dict[str, Any]:
     """Seconds of both searches for the likeliest correspondences, and whether they lose
     the same.
     """
-    source, target = read_tables(scenario.source), read_tables(scenario.target)
+    source, target = migrator.read_tables(scenario.source), migrator.read_tables(scenario.target)
     problem = make_problem(
-        source, target, frozenset(read_places(parse_program(scenario.program, source), source))
+        source,
+        target,
+        frozenset(read_places(migrator.parse_program(scenario.program, source), source)),
     )
     line: dict[str, Any] = {"scenario": scenario.name, "columns": len(problem.columns)}
     losses = []
@@ -281,7 +284,9 @@ def main(arguments: list[str] | None = None) -> None:
         Settings, args=arguments, prog="python -m benchmarks.migrator", description=__doc__
     )
     chosen = [s for s in SCENARIOS if not settings.only or s.name.startswith(tuple(settings.only))]
-    read_tables(chosen[0].source)  # what is imported late is not part of any scenario's time
+    migrator.read_tables(
+        chosen[0].source
+    )  # what is imported late is not part of any scenario's time
     table = []
     for scenario in chosen:
         table.append(

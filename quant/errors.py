@@ -39,3 +39,21 @@ def require_whole(name: str, value: Any) -> None:
       QuantError: naming the field.
     """
     require(isinstance(value, Integral), f"{name} is {value!r}: it must be a whole number")
+
+
+def tuple_field(config: Any, name: str, wanted: str) -> tuple:
+    """Make a tuple of a field that was given as a list, and refuse anything else or nothing.
+
+    Args:
+      config: a frozen dataclass; its field is replaced.
+      name: the field.
+      wanted: what its entries are, for the message.
+
+    Raises:
+      QuantError: it is no tuple or list, or empty.
+    """
+    value = getattr(config, name)
+    require(isinstance(value, (tuple, list)), f"{name} is {value!r}: give {wanted}, in a tuple")
+    require(len(value) >= 1, f"{name} is empty: give {wanted}")
+    object.__setattr__(config, name, tuple(value))
+    return tuple(value)

@@ -2,17 +2,9 @@
 
 import re
 
-from reasoning.synthesis.datalog import (
-    Atom,
-    Connector,
-    Const,
-    Program,
-    Rule,
-    Var,
-    Wild,
-    check_program,
-)
+from reasoning.synthesis.datalog import Atom, Const, Program, Var, Wild, check_program
 from reasoning.synthesis.describe import parse_schema
+from reasoning.synthesis.dynamite.completion.candidate import rule_of
 from reasoning.synthesis.schema import Schema, ancestors, columns, find
 
 FIELD = re.compile(r"(\w+)(?::(\w+))?(!?)(\{)?|\}")
@@ -79,18 +71,11 @@ def _rule(line, source, target):
     atoms = tuple(_body(source, *found) for found in ATOM.findall(body))
     path, arguments = ATOM.findall(head)[0]
     given = _arguments(arguments)
-    heads, connectors, above = [], [], ()
+    own = []
     for owner in ancestors(path):
-        collection = find(target, owner)
         prefix = "" if owner == path else owner.rpartition("?")[2] + "."
-        own = tuple(given[prefix + attr.name] for attr in collection.attrs)
-        identity = Var("_" + owner.replace("?", "_"))
-        if collection.children:
-            connectors.append(Connector(identity, above + own))
-        heads.append(Atom(owner, above + own + ((identity,) if collection.children else ())))
-        above = (identity,)
-    used = {term for atom in heads for term in atom.terms}
-    return Rule(tuple(heads), atoms, tuple(c for c in connectors if c.var in used))
+        own.append([given[prefix + attr.name] for attr in find(target, owner).attrs])
+    return rule_of(target, path, own, atoms)
 
 
 def _body(source, relation, arguments):

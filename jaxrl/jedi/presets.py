@@ -61,16 +61,8 @@ def as_pixel(
       actor_critic: sizes of a policy that reads frames.
     """
     heads = replace(agent.heads, sampled_share=0.0, noise=0.0, open_loop_share=0.0)
-    return replace(
-        agent,
-        mode="pixel",
-        encoder=FRAMES,
-        edm=OFFSET,
-        denoiser=denoiser,
-        reward_end=reward_end,
-        actor_critic=actor_critic,
-        heads=heads,
-    )
+    frames = replace(agent, mode="pixel", encoder=FRAMES, edm=OFFSET, heads=heads)
+    return replace(frames, denoiser=denoiser, reward_end=reward_end, actor_critic=actor_critic)
 
 
 def tiny(env: str = "catch", mode: Mode = "jedi") -> JediConfig:
@@ -111,16 +103,8 @@ def tiny(env: str = "catch", mode: Mode = "jedi") -> JediConfig:
                 encoder=replace(agent.encoder, widths=(64,)),
                 probe=replace(agent.probe, widths=(32,)),
             )
-        schedule = Schedule(
-            14_336,
-            6_144,
-            256,
-            8_192,
-            256,
-            Updates(3000, 1000, 200, 100),
-            Updates(60, 30, 80, 10),
-            0,
-        )
+        first, per_epoch = Updates(3000, 1000, 200, 100), Updates(60, 30, 80, 10)
+        schedule = Schedule(14_336, 6_144, 256, 8_192, 256, first, per_epoch, 0)
         gate, evaluate_every = GateConfig(latest_epoch=6), 4
     else:
         schedule = Schedule(
@@ -213,6 +197,7 @@ def cpu(env: str = "Freeway", mode: Mode = "jedi") -> JediConfig:
         agent = as_separate(
             replace(agent, world_model=replace(agent.world_model, heads_gradient=0.0))
         )
+    first, per_epoch = Updates(1_600, 450, 150, 1_000), Updates(200, 80, 60, 200)
     return JediConfig(
         env,
         game=GameConfig(
@@ -223,16 +208,7 @@ def cpu(env: str = "Freeway", mode: Mode = "jedi") -> JediConfig:
         ),
         agent=agent,
         replay=ReplayConfig(capacity=60_000, episodes=12_000, age_weights=(0.25, 0.25, 0.25, 0.25)),
-        schedule=Schedule(
-            16_384,
-            12_288,
-            1_024,
-            16_384,
-            1_024,
-            Updates(1_600, 450, 150, 1_000),
-            Updates(200, 80, 60, 200),
-            0,
-        ),
+        schedule=Schedule(16_384, 12_288, 1_024, 16_384, 1_024, first, per_epoch, 0),
         gate=GateConfig(end_recall=0.0),
         evaluation=EvaluationConfig(every=1, episodes=4, final_episodes=30, max_steps=2_000),
         checkpoint=CheckpointConfig(minutes=2.0),
@@ -260,21 +236,13 @@ def small(env: str = "Breakout", mode: Mode = "jedi") -> JediConfig:
         )
     elif mode == "separate":
         agent = as_separate(agent)
+    first, per_epoch = Updates(4_000, 4_000, 2_000, 500), Updates(160, 160, 160, 20)
     return JediConfig(
         env,
         game=GameConfig(num_envs=4),
         agent=agent,
         replay=ReplayConfig(capacity=60_000),
-        schedule=Schedule(
-            50_000,
-            5_000,
-            100,
-            10_000,
-            200,
-            Updates(4_000, 4_000, 2_000, 500),
-            Updates(160, 160, 160, 20),
-            final_epochs=10,
-        ),
+        schedule=Schedule(50_000, 5_000, 100, 10_000, 200, first, per_epoch, final_epochs=10),
         evaluation=EvaluationConfig(final_episodes=32),
     )
 

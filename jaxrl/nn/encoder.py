@@ -59,14 +59,18 @@ class ConvEncoder(nn.Module):
         return Conv(self.features, size=1, dtype=self.dtype, name="conv_out")(x)
 
 
-class StridedEncoder(nn.Module):
-    """Only stride-2 convolutions and one residual block: the cheap encoder for CPUs. Shapes as
-    `ConvEncoder`.
-    """
+class Narrowing(nn.Module):
+    """Sizes of encoders whose maps are halved level by level."""
 
     widths: Sequence[int]
     features: int
     dtype: jnp.dtype = jnp.float32
+
+
+class StridedEncoder(Narrowing):
+    """Only stride-2 convolutions and one residual block: the cheap encoder for CPUs. Shapes as
+    `ConvEncoder`.
+    """
 
     @nn.compact
     def __call__(self, x):
@@ -78,16 +82,12 @@ class StridedEncoder(nn.Module):
         return Conv(self.features, size=1, dtype=self.dtype, name="conv_out")(x)
 
 
-class LocalEncoder(nn.Module):
+class LocalEncoder(Narrowing):
     """Stride-2 convolutions and pointwise layers, no statistics over the map.
 
     Every latent position sees only its own patch of the frame (15 x 15 pixels for 3 levels). Small
     moving things then cannot be drowned by the rest. Shapes as `ConvEncoder`.
     """
-
-    widths: Sequence[int]
-    features: int
-    dtype: jnp.dtype = jnp.float32
 
     @nn.compact
     def __call__(self, x):
@@ -99,17 +99,13 @@ class LocalEncoder(nn.Module):
         return Conv(self.features, size=1, dtype=self.dtype, name="conv_out")(nn.silu(x))
 
 
-class PatchEncoder(nn.Module):
+class PatchEncoder(Narrowing):
     """Squares folded into channels, then convolutions at the two coarsest resolutions only; the
     finest maps never exist.
 
     Four times cheaper than `ConvEncoder` in arithmetic, and in memory more. Only the last of
     `widths` is used. Shapes as `ConvEncoder`.
     """
-
-    widths: Sequence[int]
-    features: int
-    dtype: jnp.dtype = jnp.float32
 
     @nn.compact
     def __call__(self, x):
@@ -123,14 +119,10 @@ class PatchEncoder(nn.Module):
         return Conv(self.features, size=1, dtype=self.dtype, name="conv_out")(x)
 
 
-class FoldEncoder(nn.Module):
+class FoldEncoder(Narrowing):
     """Squares folded into channels, then pointwise layers: every latent sees exactly its own square
     of the frame. No convolution, so the cheapest on CPUs. Shapes as `ConvEncoder`.
     """
-
-    widths: Sequence[int]
-    features: int
-    dtype: jnp.dtype = jnp.float32
 
     @nn.compact
     def __call__(self, x):

@@ -118,11 +118,25 @@ def _slope(soft, logits):
 
 
 def _assemble(logits, law, bit, gradient, soft):
+    return sample_of(logits, law, bit, bit.astype(law.dtype) + gradient, soft)
+
+
+def sample_of(
+    logits: jax.Array, law: jax.Array, bit: jax.Array, value: jax.Array, soft: jax.Array
+) -> Sample:
+    """The sample of units in the type of their logits.
+
+    Args:
+      logits: as they were given, `[...]`.
+      law: float32 logits of the law that the bits were drawn from.
+      bit: bool, the choice.
+      value: what goes on, with its gradient.
+      soft: the relaxed bit.
+    """
     dtype = jnp.asarray(logits).dtype
-    value = (bit.astype(law.dtype) + gradient).astype(dtype)
     log_prob = jnp.where(bit, jax.nn.log_sigmoid(law), jax.nn.log_sigmoid(-law))
     return Sample(
-        value,
+        value.astype(dtype),
         bit.astype(jnp.int32),
         jax.nn.sigmoid(law).astype(dtype),
         log_prob,

@@ -7,7 +7,7 @@ import math
 import jax
 import jax.numpy as jnp
 
-from quant.estimators.bernoulli import logistic
+from quant.estimators.bernoulli import logistic, sample_of
 from quant.estimators.sample import Sample, check_positive, widened
 
 BETA, GAMMA, ZETA = 2 / 3, -0.1, 1.1
@@ -43,16 +43,7 @@ def hard_concrete(
     wide = widened(jnp.asarray(log_alpha)[..., None])[..., 0]
     stretched = jax.nn.sigmoid((wide + logistic(key, wide)) / beta) * (zeta - gamma) + gamma
     open_, law = stretched > 0, open_logit(wide, beta, gamma, zeta)
-    log_prob = jnp.where(open_, jax.nn.log_sigmoid(law), jax.nn.log_sigmoid(-law))
-    dtype = jnp.asarray(log_alpha).dtype
-    value = jnp.clip(stretched, 0, 1).astype(dtype)
-    return Sample(
-        value,
-        open_.astype(jnp.int32),
-        jax.nn.sigmoid(law).astype(dtype),
-        log_prob,
-        stretched.astype(dtype),
-    )
+    return sample_of(log_alpha, law, open_, jnp.clip(stretched, 0, 1), stretched)
 
 
 def open_logit(

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 
 from quant.codebooks.straight_through import exactly
-from quant.errors import require, require_one_of, require_whole
+from quant.errors import require, require_one_of, require_whole, tuple_field
 from quant.quantizers.inputs import check_sample
 from quant.quantizers.interface import Batch, Found, Options, call, decoding, encode_by
 from quant.types import Quantized
@@ -36,13 +36,7 @@ class FSQConfig:
     """Codes up to which usage is counted; beyond, metrics would need an array of that length."""
 
     def __post_init__(self):
-        require(
-            isinstance(self.levels, (tuple, list)),
-            f"levels is {self.levels!r}: give a number for every feature, such as (8, 5, 5)",
-        )
-        object.__setattr__(self, "levels", tuple(self.levels))
-        require(len(self.levels) >= 1, "levels is empty: give the levels of every feature")
-        for level in self.levels:
+        for level in tuple_field(self, "levels", "a number for every feature, such as (8, 5, 5)"):
             require_whole("a number of levels", level)
         low = [level for level in self.levels if level < 2]
         require(not low, f"levels {self.levels} contains {low}: a feature needs at least 2 levels")

@@ -9,7 +9,7 @@ from typing import Any, Unpack
 import jax
 import jax.numpy as jnp
 
-from quant.errors import require
+from quant.errors import require, tuple_field
 from quant.quantizers.dispatch import functions_of, index_axes
 from quant.quantizers.inputs import check_sample
 from quant.quantizers.interface import Batch, Found, Options, call, decoding, encode_by
@@ -28,14 +28,8 @@ class GroupedConfig:
     """
 
     def __post_init__(self):
-        require(
-            isinstance(self.groups, (tuple, list)),
-            f"groups is {self.groups!r}: give a configuration for each, in a tuple",
-        )
-        object.__setattr__(self, "groups", tuple(self.groups))
-        for config in self.groups:
+        for config in tuple_field(self, "groups", "a configuration for each"):
             functions_of(config)
-        require(len(self.groups) >= 1, "groups is empty: give the configuration of each")
         require(self.width is None or self.width >= 1, f"width is {self.width}: at least one")
         axes = {index_axes(group) for group in self.groups}
         require(len(axes) == 1, "groups with and without levels have no common shape of indices")

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 
 from quant.codebooks.straight_through import exactly
-from quant.errors import require, require_whole
+from quant.errors import require, require_whole, tuple_field
 from quant.quantizers.inputs import check_sample
 from quant.quantizers.interface import Batch, Found, Options, call, decoding, encode_by
 from quant.types import Quantized
@@ -28,15 +28,10 @@ class LatentConfig:
     """Weight of the one that pulls values to features."""
 
     def __post_init__(self):
-        require(
-            isinstance(self.levels, (tuple, list)),
-            f"levels is {self.levels!r}: give a number of values for every feature",
-        )
-        object.__setattr__(self, "levels", tuple(self.levels))
-        for level in self.levels:
+        for level in tuple_field(self, "levels", "a number of values for every feature"):
             require_whole("a number of values", level)
         require(
-            len(self.levels) >= 1 and min(self.levels) >= 1,
+            min(self.levels) >= 1,
             f"levels is {self.levels}: give a number of values, at least 1, for every feature",
         )
         require(

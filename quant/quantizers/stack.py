@@ -9,7 +9,7 @@ from typing import Any, Unpack
 import jax
 import jax.numpy as jnp
 
-from quant.errors import require
+from quant.errors import require, tuple_field
 from quant.quantizers.dispatch import functions_of, index_axes
 from quant.quantizers.dropout import DepthDropout, draw_depths
 from quant.quantizers.grouped import mean_by_name
@@ -34,14 +34,8 @@ class StackConfig:
     """Bounds c of the input, which becomes c tanh(x / c)."""
 
     def __post_init__(self):
-        require(
-            isinstance(self.levels, (tuple, list)),
-            f"levels is {self.levels!r}: give a configuration for each, in a tuple",
-        )
-        object.__setattr__(self, "levels", tuple(self.levels))
-        for config in self.levels:
+        for config in tuple_field(self, "levels", "a configuration for each"):
             functions_of(config)
-        require(len(self.levels) >= 1, "levels is empty: give the configuration of each level")
         dims = {level.dim for level in self.levels}
         require(len(dims) == 1, f"levels have {sorted(dims)} features: they must agree")
         require(

@@ -10,19 +10,8 @@ from typing import Literal
 
 from jaxrl.app.errors import UserError
 from jaxrl.app.files import resolve_path
+from jaxrl.jedi import config as jedi
 from jaxrl.jedi import presets
-from jaxrl.jedi.config import (
-    AgentConfig,
-    CheckpointConfig,
-    EvaluationConfig,
-    GameConfig,
-    GateConfig,
-    JediConfig,
-    Mode,
-    MonitorConfig,
-    Schedule,
-    Updates,
-)
 from jaxrl.replay.episodes import room_for
 from jaxrl.train.config import from_dict, to_dict
 from jaxrl.train.rundir import read_config, stored_config
@@ -62,14 +51,14 @@ class OfflineConfig:
     """
     epochs: int = 10
     """Epochs; each ends with an examination on the held-out episodes."""
-    updates: Updates = Updates(behaviour=0)
+    updates: jedi.Updates = jedi.Updates(behaviour=0)
     """Updates of each part in one epoch. With `behaviour` above 0 a policy is learned inside the
     world model, once its gate is open.
     """
-    agent: AgentConfig = AgentConfig()
-    gate: GateConfig = GateConfig()
-    monitor: MonitorConfig = MonitorConfig()
-    checkpoint: CheckpointConfig = CheckpointConfig()
+    agent: jedi.AgentConfig = jedi.AgentConfig()
+    gate: jedi.GateConfig = jedi.GateConfig()
+    monitor: jedi.MonitorConfig = jedi.MonitorConfig()
+    checkpoint: jedi.CheckpointConfig = jedi.CheckpointConfig()
 
 
 MAY_CHANGE = ("data", "epochs", "checkpoint.", "devices", "program", "storage")
@@ -96,7 +85,7 @@ class Found:
     """Hash of all frames (as resized), actions, rewards and flags."""
 
 
-def _preset(name: str, mode: Mode, updates: Updates, epochs: int) -> OfflineConfig:
+def _preset(name: str, mode: jedi.Mode, updates: jedi.Updates, epochs: int) -> OfflineConfig:
     whole = presets.PRESETS[name]("data", mode)
     return OfflineConfig(
         epochs=epochs,
@@ -107,11 +96,13 @@ def _preset(name: str, mode: Mode, updates: Updates, epochs: int) -> OfflineConf
     )
 
 
-OFFLINE_PRESETS: dict[str, Callable[[Mode], OfflineConfig]] = {
-    "tiny": lambda mode="jedi": _preset("tiny", mode, Updates(100, 50, 0, 30), 8),
-    "cpu": lambda mode="jedi": _preset("cpu", mode, Updates(300, 100, 0, 30), 12),
-    "small": lambda mode="jedi": _preset("small", mode, Updates(400, 200, 0, 50), 50),
-    "atari100k": lambda mode="jedi": _preset("atari100k", mode, Updates(4_000, 4_000, 0, 400), 100),
+OFFLINE_PRESETS: dict[str, Callable[[jedi.Mode], OfflineConfig]] = {
+    "tiny": lambda mode="jedi": _preset("tiny", mode, jedi.Updates(100, 50, 0, 30), 8),
+    "cpu": lambda mode="jedi": _preset("cpu", mode, jedi.Updates(300, 100, 0, 30), 12),
+    "small": lambda mode="jedi": _preset("small", mode, jedi.Updates(400, 200, 0, 50), 50),
+    "atari100k": lambda mode="jedi": _preset(
+        "atari100k", mode, jedi.Updates(4_000, 4_000, 0, 400), 100
+    ),
 }
 """For the command line, by the names of `train`'s presets, whose networks they take. Numbers of
 updates are our choice.
@@ -126,19 +117,19 @@ def data_name(folder: str) -> str:
     return path.parent.name if re.fullmatch(r"\d+\.\d+\.\d+", path.name) else path.name
 
 
-def shared(config: OfflineConfig, found: Found) -> JediConfig:
+def shared(config: OfflineConfig, found: Found) -> jedi.JediConfig:
     """The configuration for what is shared with `train`: a schedule without play, and a replay with
     space for the data.
     """
-    return JediConfig(
+    return jedi.JediConfig(
         env=data_name(config.data),
         seed=config.seed,
         devices=config.devices,
         program=config.program,
-        game=GameConfig(found.frame_size, num_envs=1),
+        game=jedi.GameConfig(found.frame_size, num_envs=1),
         agent=config.agent,
         replay=room_for(found.steps, found.episodes, config.storage),
-        schedule=Schedule(
+        schedule=jedi.Schedule(
             env_steps=0,
             initial_steps=0,
             initial_limit=0,
@@ -148,7 +139,7 @@ def shared(config: OfflineConfig, found: Found) -> JediConfig:
         ),
         gate=config.gate,
         monitor=config.monitor,
-        evaluation=EvaluationConfig(every=0, final_episodes=0),
+        evaluation=jedi.EvaluationConfig(every=0, final_episodes=0),
         checkpoint=config.checkpoint,
     )
 
@@ -185,18 +176,18 @@ def completed(data: dict) -> dict:
     defaults.
     """
     if "found" not in data:
-        return to_dict(from_dict(JediConfig, data))
+        return to_dict(from_dict(jedi.JediConfig, data))
     own = {name: value for name, value in data.items() if name != "found"}
     return stored(from_dict(OfflineConfig, own), from_dict(Found, data["found"]))
 
 
-def any_config(run_dir: str | Path) -> JediConfig:
+def any_config(run_dir: str | Path) -> jedi.JediConfig:
     """The configuration of the run in a folder, whichever kind it is, as the shared parts
     know it.
     """
     if learned_from_data(run_dir):
         return shared(*read_offline(run_dir))
-    return from_dict(JediConfig, read_config(run_dir))
+    return from_dict(jedi.JediConfig, read_config(run_dir))
 
 
 def with_absolute_path(config: OfflineConfig) -> OfflineConfig:

@@ -30,6 +30,7 @@ from jaxrl.jedi.offline.config import (
 from jaxrl.jedi.offline.held_out import HeldOut, measured, set_aside
 from jaxrl.jedi.training.checkpoints import only_here, save
 from jaxrl.jedi.training.epoch_end import (
+    LATENTS,
     accounted,
     chosen_values,
     collected,
@@ -242,9 +243,7 @@ def summary_line(line: dict[str, Any], epochs: int) -> str:
     shown = [
         ("loss", "world_model/denoising"),
         ("held out", "held_out/denoising"),
-        ("std", "monitor/latent_std"),
-        ("rank", "monitor/participation_ratio"),
-        ("gain", "monitor/context_gain"),
+        *LATENTS,
         ("reward acc", "held_out/reward_accuracy"),
         ("end acc", "held_out/end_accuracy"),
         ("end recall", "imagined/end_recall"),

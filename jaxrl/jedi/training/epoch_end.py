@@ -233,6 +233,14 @@ def shares_of_learning(session: Session, seconds: float) -> dict[str, float]:
     return {name: seconds * weight / total for name, weight in weights.items()}
 
 
+LATENTS = [
+    ("std", "monitor/latent_std"),
+    ("rank", "monitor/participation_ratio"),
+    ("gain", "monitor/context_gain"),
+]
+"""Numbers that show whether latents collapse, short names and metrics."""
+
+
 def chosen_values(line: dict[str, Any], shown: list[tuple[str, str]]) -> str:
     """The numbers of an epoch that stand in its line: pairs of a short name and a metric's."""
     return "  ".join(f"{name} {line[key]:.3g}" for name, key in shown if line.get(key) is not None)
@@ -251,9 +259,7 @@ def summary_line(line: dict[str, Any], epochs: int) -> str:
         ("return", "evaluate/return"),
         ("played", "collect/return"),
         ("loss", "world_model/denoising"),
-        ("std", "monitor/latent_std"),
-        ("rank", "monitor/participation_ratio"),
-        ("gain", "monitor/context_gain"),
+        *LATENTS,
         ("end recall", "gate/end_recall"),
         ("reward acc", "heads/reward_accuracy"),
         ("entropy", "behaviour/entropy"),

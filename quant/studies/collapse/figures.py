@@ -2,7 +2,7 @@
 the cells of a run can fill.
 """
 
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -31,6 +31,13 @@ def draw_all(kept: Cells, found: dict[Cell, dict]) -> list[Drawn]:
     where = f"{largest.codes} codes, encoder of width {largest.width}"
     sizes = [c for c in cells if (c.dim, c.width) == (largest.dim, largest.width)]
     widths = [c for c in cells if (c.dim, c.codes) == (largest.dim, largest.codes)]
+
+    def over(name: str, varied: list[Cell], field: Literal["codes", "width"], said: str):
+        if len({getattr(cell, field) for cell in varied}) < 2:
+            return []
+        seeds = "means over seeds as lines, every seed as a dot"
+        return [drawn(name, sweep(found, varied, field), f"Each measure over {said}: {seeds}.")]
+
     made = [
         drawn(
             "F1_scatter",
@@ -40,15 +47,7 @@ def draw_all(kept: Cells, found: dict[Cell, dict]) -> list[Drawn]:
             "A collapsed codebook reconstructs fewer clusters than the data has.",
         )
     ]
-    if len({c.codes for c in sizes}) > 1:
-        made.append(
-            drawn(
-                "F2_codes",
-                sweep(found, sizes, "codes"),
-                "Each measure over the number of codes: means over seeds as lines, every seed as a "
-                "dot.",
-            )
-        )
+    made += over("F2_codes", sizes, "codes", "the number of codes")
     if {"untrained", "deferred"} <= {c.recipe for c in alike}:
         made.append(
             drawn(
@@ -58,15 +57,7 @@ def draw_all(kept: Cells, found: dict[Cell, dict]) -> list[Drawn]:
                 "untrained encoder gives k-means a narrow cloud, a trained one the clusters.",
             )
         )
-    if len({c.width for c in widths}) > 1:
-        made.append(
-            drawn(
-                "F4_width",
-                sweep(found, widths, "width"),
-                "Each measure over the width of the encoder, its capacity: means over seeds as "
-                "lines, every seed as a dot.",
-            )
-        )
+    made += over("F4_width", widths, "width", "the width of the encoder, its capacity")
     made.append(
         drawn(
             "F5_usage",

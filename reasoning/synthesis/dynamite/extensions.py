@@ -270,11 +270,7 @@ def with_labels(goal: Goal, parent: Found | None, work: Work, solve: Solvers) ->
     """Find one rule for every value of a column that says where a record comes from: the label
     stands in the names of the source, or is given as a constant.
 
-    Args:
-      goal: the collection to make.
-      parent: the rules of the collection around it; None at the top.
-      work: the options, clock and statistics that all searches share.
-      solve: the searches for smaller goals.
+    Arguments as `as_parent`.
 
     Returns:
       The rules, or None if the extension does not apply or finds none.

@@ -61,16 +61,8 @@ def slow_step(state, action):
         way_y = -1
         way_x = (x > paddle) - (x < paddle) or way_x
     lives = state["lives"] - missed
-    new = dict(
-        ball_x=x,
-        ball_y=y,
-        way_x=way_x,
-        way_y=way_y,
-        paddle=paddle,
-        bricks=wall,
-        lives=lives,
-        steps=state["steps"] + 1,
-    )
+    new = dict(ball_x=x, ball_y=y, way_x=way_x, way_y=way_y, paddle=paddle)
+    new |= dict(bricks=wall, lives=lives, steps=state["steps"] + 1)
     return new, hit, missed
 
 

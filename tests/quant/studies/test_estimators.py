@@ -34,17 +34,16 @@ from quant.studies.estimators.tasks import make_task
 from quant.studies.estimators.training import Runs, train_runs
 
 BRIEF = Training(steps=3, batch=4, learning_rate=0.05)
+NETS = {"autoencoder": Autoencoder(3, (4,), training=BRIEF), "vae": Vae(2, 2, (4,), BRIEF)}
+NETS |= {"network": Network((3,), BRIEF), "gates": Gates((6,), BRIEF)}
 SMALL = StudyConfig(
     taus=(0.5, 2.0),
     rows=("reinmax", "identity"),
     row_taus=(0.7, 1.0),
+    fidelity=Measure(1, 16, 4, ("rloo",)),
     seeds=3,
     test_draws=1,
-    autoencoder=Autoencoder(3, (4,), training=BRIEF),
-    vae=Vae(2, 2, (4,), BRIEF),
-    network=Network((3,), BRIEF),
-    gates=Gates((6,), BRIEF),
-    fidelity=Measure(1, 16, 4, ("rloo",)),
+    **NETS,
 )
 
 

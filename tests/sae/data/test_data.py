@@ -11,16 +11,8 @@ import pytest
 from PIL import Image
 
 from jaxrl.app.errors import UserError
+from sae.data import cases as records
 from sae.data import embeddings, labels, phantom
-from sae.data.cases import (
-    CHEXPERT,
-    Cases,
-    Unreadable,
-    read_all,
-    select_findings,
-    split_by_patient,
-    take,
-)
 from sae.data.chestmnist import chestmnist
 from sae.data.chexpert import chexpert
 from sae.data.folder import folder
@@ -69,7 +61,7 @@ def test_no_finding_clears_what_is_not_mentioned():
 
 def made(count=10, split=(), patients=None):
     names = tuple(f"f{i}" for i in range(count))
-    return Cases(
+    return records.Cases(
         names,
         patients or names,
         ("Edema",),
@@ -81,43 +73,43 @@ def made(count=10, split=(), patients=None):
 
 def test_splits_are_by_patient_and_repeatable():
     cases = made(60, patients=tuple(f"p{i % 20}" for i in range(60)))
-    parts = split_by_patient(cases, 3)
+    parts = records.split_by_patient(cases, 3)
     sides = [{cases.patients[r] for r in rows} for rows in parts.values()]
     assert not sides[0] & sides[1] and not sides[1] & sides[2] and not sides[0] & sides[2]
     assert sum(map(len, parts.values())) == 60
-    np.testing.assert_array_equal(split_by_patient(cases, 3)["test"], parts["test"])
+    np.testing.assert_array_equal(records.split_by_patient(cases, 3)["test"], parts["test"])
 
 
 def test_a_patient_on_both_sides_is_refused():
     cases = made(4, ("train", "test", "validate", "train"), ("a", "b", "c", "b"))
     with pytest.raises(UserError, match="patient b is in both train and test"):
-        split_by_patient(cases)
+        records.split_by_patient(cases)
     with pytest.raises(UserError, match="says 'val' somewhere"):
-        split_by_patient(made(3, ("train", "val", "test")))
+        records.split_by_patient(made(3, ("train", "val", "test")))
     with pytest.raises(UserError, match="no radiograph is left for"):
-        split_by_patient(made(2))
+        records.split_by_patient(made(2))
 
 
 def test_missing_columns_and_repeated_names_are_refused():
     with pytest.raises(UserError, match=r"no label column Fracture, Mass .* it has Edema"):
-        select_findings(made(), ("Edema", "Fracture", "Mass"))
+        records.select_findings(made(), ("Edema", "Fracture", "Mass"))
     with pytest.raises(UserError, match="the name f0 stands for several radiographs"):
-        Cases(("f0", "f0"), ("a", "b"), (), np.zeros((2, 0)), lambda i: None)
+        records.Cases(("f0", "f0"), ("a", "b"), (), np.zeros((2, 0)), lambda i: None)
 
 
 def test_unreadable_radiographs_are_skipped_and_listed():
     def read(row):
         if row == 1:
-            raise Unreadable("torn")
+            raise records.Unreadable("torn")
         return np.zeros((2, 2), np.uint8)
 
-    cases = Cases(("a", "b", "c"), ("a", "b", "c"), (), np.zeros((3, 0)), read)
-    radiographs, rows, skipped = read_all(cases, lambda radiograph: radiograph)
+    cases = records.Cases(("a", "b", "c"), ("a", "b", "c"), (), np.zeros((3, 0)), read)
+    radiographs, rows, skipped = records.read_all(cases, lambda radiograph: radiograph)
     assert (
         radiographs.shape == (2, 2, 2) and rows.tolist() == [0, 2] and skipped == (("b", "torn"),)
     )
     with pytest.raises(UserError, match=r"none of the 1 radiographs .* torn"):
-        read_all(take(cases, np.array([1])), lambda radiograph: radiograph)
+        records.read_all(records.take(cases, np.array([1])), lambda radiograph: radiograph)
 
 
 def table(path, rows):
@@ -136,7 +128,7 @@ def radiograph(path, value=100):
 
 @pytest.fixture
 def mimic_folder(tmp_path):
-    blank = dict.fromkeys(CHEXPERT, "")
+    blank = dict.fromkeys(records.CHEXPERT, "")
     table(
         tmp_path / "mimic-cxr-2.0.0-chexpert.csv.gz",
         [
@@ -181,11 +173,12 @@ def test_mimic(mimic_folder):
     cases, _ = mimic(mimic_folder)
     assert cases.ids == ("d1", "d3") and cases.split == ("train", "test") and cases.reports == ()
     np.testing.assert_array_equal(
-        cases.labels[0, [CHEXPERT.index("Edema"), CHEXPERT.index("Pneumonia")]], [1, -1]
+        cases.labels[0, [records.CHEXPERT.index("Edema"), records.CHEXPERT.index("Pneumonia")]],
+        [1, -1],
     )
     assert np.isnan(cases.labels[0]).sum() == 12 and cases.acquisition["AP view"].tolist() == [0, 1]
     assert cases.skipped[0][0] == "d4" and cases.read(0).shape == (6, 8)
-    with pytest.raises(Unreadable, match="no such file"):
+    with pytest.raises(records.Unreadable, match="no such file"):
         cases.read(1)
     (mimic_folder / "mimic-cxr-2.0.0-split.csv").unlink()
     with pytest.raises(UserError, match=r"split\.csv"):
@@ -198,7 +191,7 @@ def test_chexpert(tmp_path):
         "Frontal/Lateral": "Frontal",
         "AP/PA": "AP",
     }
-    blank = dict.fromkeys(CHEXPERT, "")
+    blank = dict.fromkeys(records.CHEXPERT, "")
     table(
         tmp_path / "train.csv",
         [row | blank | {"Edema": "-1.0"}, row | blank | {"Frontal/Lateral": "Lateral"}],
@@ -208,7 +201,7 @@ def test_chexpert(tmp_path):
     assert (
         cases.patients == ("patient00001",)
         and cases.read(0).shape == (6, 8)
-        and cases.labels[0, CHEXPERT.index("Edema")] == -1
+        and cases.labels[0, records.CHEXPERT.index("Edema")] == -1
     )
     rows = [
         row | blank | {"Path": f"c/train/patient{i:05d}/study1/view{j}_frontal.jpg"}
@@ -223,7 +216,8 @@ def test_chexpert(tmp_path):
     )
     cases, _ = chexpert(tmp_path)
     parts = {
-        side: {cases.patients[r] for r in rows} for side, rows in split_by_patient(cases).items()
+        side: {cases.patients[r] for r in rows}
+        for side, rows in records.split_by_patient(cases).items()
     }
     assert (
         parts["test"] == {"patient90000"}
@@ -274,7 +268,7 @@ def test_a_folder_with_a_table(tmp_path):
         and cases.reports == ("wet", "")
         and cases.acquisition["dose"].tolist() == [2.5, 1]
     )
-    with pytest.raises(Unreadable):
+    with pytest.raises(records.Unreadable):
         cases.read(1)
     with pytest.raises(UserError, match="has no column Mass"):
         folder(tmp_path / "t.csv", ("Mass",))
@@ -330,10 +324,10 @@ def test_dicom(tmp_path, turned):
     data.RescaleSlope, data.RescaleIntercept = "1.5", "0"
     data.save_as(tmp_path / "z.dcm", enforce_file_format=True)
     (tmp_path / "z.dcm").write_bytes((tmp_path / "z.dcm").read_bytes().replace(b"1.5 ", b"x.y "))
-    with pytest.raises(Unreadable, match="could not convert"):
+    with pytest.raises(records.Unreadable, match="could not convert"):
         read_image(tmp_path / "z.dcm")
     (tmp_path / "y.dcm").write_bytes((tmp_path / "x.dcm").read_bytes()[:200])
-    with pytest.raises(Unreadable, match="no readable DICOM"):
+    with pytest.raises(records.Unreadable, match="no readable DICOM"):
         read_image(tmp_path / "y.dcm")
 
 

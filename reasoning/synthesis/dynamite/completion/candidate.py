@@ -2,7 +2,7 @@
 the head comes from.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -110,19 +110,30 @@ def to_rule(sketch: Sketch, candidate: Candidate, target: Schema, source: Schema
         Const(v) if p is None else term(p)
         for p, v in zip(candidate.head, sketch.literals, strict=True)
     ]
+    own = [[terms.pop(0) for _ in find(target, at).attrs] for at in ancestors(sketch.path)]
+    return rule_of(target, sketch.path, own, body)
+
+
+def rule_of(
+    target: Schema, path: str, own: Sequence[Sequence[Term]], body: tuple[Atom, ...]
+) -> Rule:
+    """A rule for a collection and those around it, which identities hold together.
+
+    Args:
+      target: the target schema.
+      path: the collection.
+      own: terms of the attributes of each collection from the outermost to this one.
+      body: atoms over the source.
+    """
     heads, connectors, above = [], [], ()
-    for path in ancestors(sketch.path):
-        collection = find(target, path)
-        own = tuple(terms.pop(0) for _ in collection.attrs)
-        identity = Var("_" + path.replace("?", "_"))
-        if collection.children:
-            connectors.append(Connector(identity, above + own))
-        heads.append(Atom(path, above + own + ((identity,) if collection.children else ())))
+    for at, terms in zip(ancestors(path), own, strict=True):
+        children, identity = find(target, at).children, Var("_" + at.replace("?", "_"))
+        if children:
+            connectors.append(Connector(identity, (*above, *terms)))
+        heads.append(Atom(at, (*above, *terms, *((identity,) if children else ()))))
         above = (identity,)
     used = {term for head in heads for term in head.terms}
-    return Rule(
-        tuple(heads), body, tuple(connector for connector in connectors if connector.var in used)
-    )
+    return Rule(tuple(heads), body, tuple(c for c in connectors if c.var in used))
 
 
 def _names(sketch, candidate, named, source) -> dict[Var, Var]:

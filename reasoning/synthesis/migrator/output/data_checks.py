@@ -451,13 +451,12 @@ def failing(words: str, rest: str, dialect: str) -> str:
     an error of one's own outside of a procedure. MariaDB's and MySQL's functions cut the text or
     take constants only; a column of whole numbers refuses it whole.
     """
-    if dialect == "sqlite":
-        return f"SELECT json_extract('{{}}', {words}) FROM {rest}"
-    if dialect == "duckdb":
-        return f"SELECT error({words}) FROM {rest}"
-    if dialect == "mysql":
-        return f"INSERT INTO {STOP} SELECT {words} FROM {rest}"
-    return f"SELECT CAST({words} AS integer) FROM {rest}"
+    refused = {
+        "sqlite": f"SELECT json_extract('{{}}', {words})",
+        "duckdb": f"SELECT error({words})",
+        "mysql": f"INSERT INTO {STOP} SELECT {words}",
+    }.get(dialect, f"SELECT CAST({words} AS integer)")
+    return f"{refused} FROM {rest}"
 
 
 def expected_rows(plan: Plan) -> dict[str, str]:

@@ -2,16 +2,7 @@
 
 from collections.abc import Callable, Iterable
 
-from reasoning.synthesis.migrator.correspondence.mapping import (
-    PRESENT,
-    Cell,
-    Copy,
-    Fixed,
-    Found,
-    Made,
-    Rule,
-    condition,
-)
+from reasoning.synthesis.migrator.correspondence import mapping
 from reasoning.synthesis.migrator.output.migration_plan import Plan, numbering
 from reasoning.synthesis.migrator.sql.tables import Place
 from reasoning.synthesis.migrator.sql.unparse import literal
@@ -57,28 +48,34 @@ class Queries:
         """The name of an old table within a query."""
         return self.aliases.get(table) or self.plan.name(table)
 
-    def rows(self, rule: Rule) -> str:
+    def rows(self, rule: mapping.Rule) -> str:
         """The FROM clause of a rule: everything is joined to the anchor, whose rows all stay."""
         text, done, left = self._numbered(rule, rule.anchor), {rule.anchor}, set(rule.tree)
         while left:
             edge = min(e for e in left if (e.table in done) != (e.to in done))
             left.discard(edge)
             new = edge.to if edge.table in done else edge.table
-            on = " AND ".join(f"{self.column(*a)} = {self.column(*b)}" for a, b in condition(edge))
+            on = " AND ".join(
+                f"{self.column(*a)} = {self.column(*b)}" for a, b in mapping.condition(edge)
+            )
             text += f" LEFT JOIN {self._numbered(rule, new)} ON {on}"
             done.add(new)
         return text
 
-    def _numbered(self, rule: Rule, table: str) -> str:
+    def _numbered(self, rule: mapping.Rule, table: str) -> str:
         """A table with its alias; with row numbers where the rule makes keys of them."""
         chosen = ""
         if rule.only is not None and table == rule.anchor:
             column, value = rule.only
             here = self.plan.name(column) if self.before else self.plan.column(table, column)
-            equal = f"= {literal(value, self.plan.dialect)}" if value != PRESENT else "IS NOT NULL"
+            equal = (
+                f"= {literal(value, self.plan.dialect)}"
+                if value != mapping.PRESENT
+                else "IS NOT NULL"
+            )
             chosen = f" WHERE {here} {equal}"
         needs = not rule.distinct and any(
-            isinstance(cell, Made)
+            isinstance(cell, mapping.Made)
             and cell.anchor == table
             and numbering(self.mapping, rule.table, column, cell)
             for column, cell in rule.cells.items()
@@ -94,15 +91,15 @@ class Queries:
             f"{self.table(table)} AS {self.alias(table)}{chosen}) AS {self.alias(table)}"
         )
 
-    def value(self, rule: Rule, column: str, cell: Cell) -> str:
+    def value(self, rule: mapping.Rule, column: str, cell: mapping.Cell) -> str:
         """Source of the values of a new column."""
         dialect = self.plan.dialect
-        if isinstance(cell, Copy):
+        if isinstance(cell, mapping.Copy):
             place = (cell.table, cell.column)
             return self.shifted(self.column(*place), self.mapping.shifts.get(place, ()))
-        if isinstance(cell, Fixed):
+        if isinstance(cell, mapping.Fixed):
             return literal(cell.value, dialect)
-        if isinstance(cell, Found):
+        if isinstance(cell, mapping.Found):
             value = self.value(rule, column, cell.of)
             if self.before:
                 return value
@@ -111,7 +108,7 @@ class Queries:
                 f"(SELECT looked_up.{name(cell.key)} FROM {looked} AS looked_up "
                 f"WHERE looked_up.{name(cell.value)} = {value})"
             )
-        assert isinstance(cell, Made)
+        assert isinstance(cell, mapping.Made)
         if not numbering(self.mapping, rule.table, column, cell):
             key = (cell.anchor, self.mapping.source[cell.anchor].key[0])
             behind = [(one, self.mapping.source[one].key[0]) for one in self._others(cell)]
@@ -123,27 +120,27 @@ class Queries:
             return number
         return f"CAST({number} AS {'CHAR' if dialect == 'mysql' else 'TEXT'})"
 
-    def _others(self, cell: Made) -> list[str]:
+    def _others(self, cell: mapping.Made) -> list[str]:
         """The old tables whose rows have the keys before those of the cell's."""
         owner = self.mapping.rules.get(cell.owner[0])
         anchors = [part.anchor for part in owner.parts] if owner else []
         return anchors[: anchors.index(cell.anchor)] if cell.anchor in anchors else []
 
-    def select(self, rule: Rule, only: Callable[[str], bool] = lambda column: True) -> str:
+    def select(self, rule: mapping.Rule, only: Callable[[str], bool] = lambda column: True) -> str:
         """The rows of a new table."""
         if rule.distinct:
             return self._distinct(rule)
         cells = [self.value(rule, c, cell) for c, cell in rule.cells.items() if only(c)]
         return f"SELECT {', '.join(cells)} FROM {self.rows(rule)}"
 
-    def _distinct(self, rule: Rule) -> str:
+    def _distinct(self, rule: mapping.Rule) -> str:
         """The rows of a lookup table: every value once, numbered in their order."""
         name, dialect = self.plan.name(rule.distinct), self.plan.dialect
         value = self.value(rule, rule.distinct, rule.cells[rule.distinct])
         shown = []
         for column, cell in rule.cells.items():
             number = f"ROW_NUMBER() OVER (ORDER BY {name})"
-            if isinstance(cell, Fixed):
+            if isinstance(cell, mapping.Fixed):
                 shown.append(literal(cell.value, dialect))
             elif column == rule.distinct:
                 shown.append(name)

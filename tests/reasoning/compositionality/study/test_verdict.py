@@ -75,14 +75,12 @@ def test_the_bootstrap_covers_a_known_mean():
     )
 
 
+LATER, SAME, EARLIER = (0.1, 0.2, 0.9, 0.3), (0.2, 0.9, 0.3, 0.1), (0.9, 0.3, 0.2, 0.1)
+
+
 @pytest.mark.parametrize(
     ("second", "wanted"),
-    [
-        ((0.1, 0.2, 0.9, 0.3), "yes"),
-        ((0.2, 0.9, 0.3, 0.1), "no"),
-        ((0.9, 0.3, 0.2, 0.1), "no"),
-        ((0, 0, 0, 0), "nothing fits"),
-    ],
+    [(LATER, "yes"), (SAME, "no"), (EARLIER, "no"), ((0, 0, 0, 0), "nothing fits")],
 )
 def test_a_peak_moves_or_does_not(second, wanted):
     noise = 0 if not any(second) else 0.02
@@ -102,13 +100,8 @@ def rows_of(config, score):
 
 
 def test_differences_are_paired_and_dense_stands_for_density_one():
-    config = SweepConfig(
-        targets=("tanh_tree:2",),
-        depths=(2, 3),
-        densities=(1.0, 0.5),
-        pruners=("share", "random"),
-        seeds=4,
-    )
+    sizes = {"depths": (2, 3), "densities": (1.0, 0.5), "pruners": ("share", "random")}
+    config = SweepConfig(targets=("tanh_tree:2",), seeds=4, **sizes)
     rows = rows_of(
         config, lambda c: 0.1 * c.seed + 0.2 * (c.pruner == "share") + 0.05 * (c.pruner == "dense")
     )

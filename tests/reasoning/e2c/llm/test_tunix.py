@@ -464,17 +464,8 @@ def test_sft_goes_on_as_if_it_had_never_stopped_and_its_weights_are_found_again(
     from reasoning.e2c.llm.sft import train
 
     data, run = write_rows(tmp_path / "rows.jsonl"), tmp_path / "run"
-    config = SFTTraining(
-        data=data,
-        base_data=data,
-        steps=4,
-        batch=3,
-        max_length=96,
-        learning_rate=1e-2,
-        save_every=2,
-        log_every=2,
-        trained=trained,
-    )
+    sizes = {"steps": 4, "batch": 3, "max_length": 96, "save_every": 2, "log_every": 2}
+    config = SFTTraining(data=data, base_data=data, learning_rate=1e-2, trained=trained, **sizes)
     model = replace(local, lora_rank=lora)
     whole = arrays(train(model, config, run).model)
 

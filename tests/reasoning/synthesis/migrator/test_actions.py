@@ -52,19 +52,22 @@ TARGETS = {
 }
 
 
-def application(target: str) -> Application:
-    return Application("cascades", OLD, TARGETS[target], PROGRAM, ROWS, CALLS)
+applications = pytest.mark.parametrize(
+    "cascades",
+    [Application("cascades", OLD, target, PROGRAM, ROWS, CALLS) for target in TARGETS.values()],
+    ids=TARGETS.keys(),
+)
 
 
-@pytest.mark.parametrize("target", TARGETS)
-def test_rows_that_refer_go_as_before(target):
-    in_sqlite(application(target))
+@applications
+def test_rows_that_refer_go_as_before(cascades):
+    in_sqlite(cascades)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("target", TARGETS)
-def test_rows_that_refer_go_as_before_in_postgres(target, postgres):
-    in_postgres(application(target), postgres)
+@applications
+def test_rows_that_refer_go_as_before_in_postgres(cascades, postgres):
+    in_postgres(cascades, postgres)
 
 
 def test_a_key_that_moves_takes_its_references_along():

@@ -19,11 +19,12 @@ QUICK = Options(bound=0, verify="off")
 
 TRANSFERS = "CREATE TABLE transfers (id INTEGER PRIMARY KEY, debtor INT, creditor INT, cents INT);"
 ACCOUNTS = "CREATE TABLE transfers (id INTEGER PRIMARY KEY, payer INT, payee INT, amount INT);"
-TRANSFER = """-- name: add(id, d, c, a)
-INSERT INTO transfers VALUES (:id, :d, :c, :a);
+KEPT = """-- name: add(id, a, b, c)
+INSERT INTO {0} VALUES (:id, :a, :b, :c);
 -- name: all()
-SELECT id, debtor, creditor, cents FROM transfers;
+SELECT id, {1} FROM {0};
 """
+TRANSFER = KEPT.format("transfers", "debtor, creditor, cents")
 
 PEOPLE = """CREATE TABLE users (id INTEGER PRIMARY KEY, name TEXT);
 CREATE TABLE managers (id INTEGER PRIMARY KEY, name TEXT);"""
@@ -110,11 +111,7 @@ SELECT id, contact FROM people;
 def test_three_columns_of_which_each_could_have_the_next_ones_place_are_asked_for():
     old = "CREATE TABLE t (id INTEGER PRIMARY KEY, home_work TEXT, work_mail TEXT, mail_home TEXT);"
     new = "CREATE TABLE t (id INTEGER PRIMARY KEY, home TEXT, work TEXT, mail TEXT);"
-    program = """-- name: add(id, a, b, c)
-INSERT INTO t VALUES (:id, :a, :b, :c);
--- name: all()
-SELECT id, home_work, work_mail, mail_home FROM t;
-"""
+    program = KEPT.format("t", "home_work, work_mail, mail_home")
     with pytest.raises(UserError, match="t.home_work and t.work_mail and t.mail_home"):
         refactor(program, old, new, QUICK)
     renames = ("t.home_work=t.home", "t.work_mail=t.work", "t.mail_home=t.mail")

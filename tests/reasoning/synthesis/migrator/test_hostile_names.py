@@ -74,8 +74,11 @@ def test_a_table_is_split_and_put_together_again(name):
         assert base.execute(asked).fetchall() == ROWS
 
 
+everywhere = pytest.mark.parametrize("name", [*NAMES, *MORE])
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [*NAMES, *MORE])
+@everywhere
 def test_likewise_in_postgres(name, postgres):
     asked, texts = scripts(name, "postgres")
     for text in texts:
@@ -84,7 +87,7 @@ def test_likewise_in_postgres(name, postgres):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [*NAMES, *MORE])
+@everywhere
 def test_likewise_in_mariadb(name, mariadb):
     asked, texts = scripts(name, "mysql")
     for text in texts:

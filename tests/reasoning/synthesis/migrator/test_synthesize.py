@@ -335,10 +335,8 @@ def test_unique_columns_stay_unique_or_the_program_is_another():
 
 def test_a_key_that_is_missing_is_named():
     bare = refactor(RENAME.program, RENAME.source.replace(" PRIMARY KEY", ""), RENAME.target, QUICK)
-    assert (
-        isinstance(bare, NoProgram)
-        and "it fails in the new program alone (UNIQUE constraint failed" in bare.reason
-    ), bare
+    assert isinstance(bare, NoProgram), bare
+    assert "it fails in the new program alone (UNIQUE constraint failed" in bare.reason
 
 
 def test_an_update_that_never_succeeds_is_told():
@@ -373,10 +371,8 @@ def test_the_solver_says_what_it_does_not_cover_in_subqueries():
         + "-- name: last()\nSELECT txt FROM note WHERE id IN (SELECT MAX(id) FROM note);\n"
     )
     found = refactor(program, RENAME.source, RENAME.target, Options(bound=1, verify="on"))
-    assert (
-        isinstance(found, Refactoring)
-        and "not covered: last (aggregates and LIMIT)" in found.verified
-    ), found
+    assert isinstance(found, Refactoring), found
+    assert "not covered: last (aggregates and LIMIT)" in found.verified
 
 
 def test_types_that_only_pass_through_keep_their_places():

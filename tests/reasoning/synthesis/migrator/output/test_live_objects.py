@@ -48,8 +48,8 @@ LOST = {
 }
 
 
-def script(dialect: str, old: str = OLD, new: str = NEW) -> str:
-    found = refactor(PROGRAM, old, new, Options(dialect, bound=0, verify="off"))
+def script(dialect: str, old: str = OLD, new: str = NEW, program: str = PROGRAM) -> str:
+    found = refactor(program, old, new, Options(dialect, bound=0, verify="off"))
     assert isinstance(found, Refactoring), found
     return migration_sql(found.mapping, dialect)
 
@@ -71,16 +71,21 @@ def test_postgres_keeps_what_goes_with_a_column(postgres):
     assert postgres.execute("SELECT body FROM bodies").fetchall() == [("b",)]
 
 
+def merged(columns: str, old: str, new: str, dialect: str) -> str:
+    """The script that puts cats and dogs into one table."""
+    program = (
+        f"-- name: c()\nSELECT {columns} FROM cats;\n-- name: d()\nSELECT {columns} FROM dogs;\n"
+    )
+    return script(dialect, old, new, program)
+
+
 @pytest.mark.slow
 def test_postgres_keeps_what_goes_with_a_table(postgres):
     psycopg = pytest.importorskip("psycopg")
     columns = "(id int PRIMARY KEY, name text, kg int CHECK (kg > 0)"
     old = f"CREATE TABLE cats {columns}); CREATE TABLE dogs {columns});"
     new = f"CREATE TABLE pets {columns}, kind text NOT NULL);"
-    program = "-- name: c()\nSELECT name, kg FROM cats;\n-- name: d()\nSELECT name, kg FROM dogs;\n"
-    found = refactor(program, old, new, Options("postgres", bound=0, verify="off"))
-    assert isinstance(found, Refactoring), found
-    text = migration_sql(found.mapping, "postgres")
+    text = merged("name, kg", old, new, "postgres")
     for what, more in {
         "the index extra": "CREATE INDEX extra ON cats (name)",
         "policy mine": "CREATE POLICY mine ON dogs USING (kg > 1)",
@@ -117,10 +122,10 @@ def test_mariadb_leaves_nothing_that_leads_nowhere(mariadb):
     columns = "(id int PRIMARY KEY, name varchar(40) CHECK (name <> ''), kg int, info json"
     old = f"CREATE TABLE cats {columns}, CONSTRAINT named CHECK (kg > 0)); CREATE TABLE dogs {columns});"
     new = f"CREATE TABLE pets {columns}, kind varchar(9) NOT NULL);"
-    program = "-- name: c()\nSELECT name, kg, info FROM cats;\n-- name: d()\nSELECT name, kg, info FROM dogs;\n"
-    found = refactor(program, old, new, Options("mysql", bound=0, verify="off"))
-    assert isinstance(found, Refactoring), found
-    text, toys = migration_sql(found.mapping, "mysql"), "CREATE TABLE toys (id int PRIMARY KEY"
+    text, toys = (
+        merged("name, kg, info", old, new, "mysql"),
+        "CREATE TABLE toys (id int PRIMARY KEY",
+    )
     for what, more in {
         "the reference owner of toys": f"{toys}, c int, CONSTRAINT owner FOREIGN KEY (c) REFERENCES cats (id));",
         "the view lean": "CREATE VIEW lean AS SELECT id FROM dogs;",
