@@ -44,8 +44,26 @@ def keep_programs() -> str | None:
     return None
 
 
+def for_cpus(options: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """The argument of `jax.jit` that gives the compiler these options, where the default device is
+    a CPU.
+
+    An option that XLA_FLAGS names is left to XLA_FLAGS: whoever sets it there means every program,
+    and options of `jax.jit` would overrule it.
+
+    Args:
+      options: of XLA's compiler, by name.
+
+    Returns:
+      Empty on other devices, or if XLA_FLAGS names all of them.
+    """
+    named = os.environ.get("XLA_FLAGS", "")
+    left = {option: value for option, value in options.items() if option not in named}
+    return {"compiler_options": left} if left and jax.default_backend() == "cpu" else {}
+
+
 class JitOnCpu:
-    """`jax.jit` with options of the compiler for CPUs; elsewhere without them.
+    """`jax.jit` with options of the compiler for CPUs (see `for_cpus`); elsewhere without them.
 
     Which device there is is asked at the first call, not when the module is imported.
     """
@@ -56,8 +74,7 @@ class JitOnCpu:
 
     @functools.cached_property
     def _jitted(self):
-        choice = {"compiler_options": self._on_cpu} if jax.default_backend() == "cpu" else {}
-        return jax.jit(self._function, **self._options, **choice)
+        return jax.jit(self._function, **self._options, **for_cpus(self._on_cpu))
 
     def __call__(self, *arguments):
         """Call it."""
@@ -88,7 +105,6 @@ def jit_once(function: Callable, **options) -> Callable:
     """
 
     def call(*arguments, **named):
-        choice = {"compiler_options": ONCE} if jax.default_backend() == "cpu" else {}
-        return jax.jit(function, **options, **choice)(*arguments, **named)
+        return jax.jit(function, **options, **for_cpus(ONCE))(*arguments, **named)
 
     return call

@@ -99,7 +99,8 @@ def test_a_program_that_runs_once_gives_the_same_numbers():
 
 @pytest.fixture
 def seen(monkeypatch):
-    """Options with which anything is jitted; nothing is compiled."""
+    """Options with which anything is jitted; nothing is compiled, and XLA_FLAGS are not set."""
+    monkeypatch.delenv("XLA_FLAGS", raising=False)
     options_seen = []
 
     def fake(function, **options):
@@ -134,3 +135,11 @@ def test_a_program_that_runs_once_is_compiled_without_optimization_on_a_cpu(monk
         assert jit_once(lambda x: x + 1, static_argnums=())(1) == 2
     level = {"xla_backend_optimization_level": 0}
     assert seen == [{"static_argnums": (), "compiler_options": level}, {"static_argnums": ()}]
+
+
+def test_an_option_that_the_environment_names_is_left_to_it(monkeypatch, seen):
+    monkeypatch.setattr(jax, "default_backend", lambda: "cpu")
+    monkeypatch.setenv("XLA_FLAGS", "--xla_other=1 --xla_backend_optimization_level=3")
+    jit_once(lambda x: x)(1)
+    JitOnCpu(lambda x: x, {"xla_second": True} | QUICKLY)(1)
+    assert seen == [{}, {"compiler_options": {"xla_second": True}}]
