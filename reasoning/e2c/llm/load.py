@@ -36,6 +36,8 @@ class Loaded:
     mesh: Mesh
     tags: dict[str, int]
     """Ids."""
+    untrained_tags: bool = False
+    """The tags' rows were begun at loading (`put_tags`), and only adapters are trained."""
 
 
 def load_model(local: LocalModel) -> Loaded:
@@ -55,6 +57,7 @@ def load_model(local: LocalModel) -> Loaded:
     set_pad(tokenizer)  # before the template is dropped: the vocabulary must not depend on it
     if not local.chat:
         tokenizer.chat_template = None
+    untrained = bool(pieces and local.lora_rank)
     sizes, mesh = model_config(folder, local), make_mesh(local)
     library = _library(sizes["family"])
     params = extra.load(f"tunix.models.{library}.params")
@@ -70,8 +73,8 @@ def load_model(local: LocalModel) -> Loaded:
             put_tags(model, tag_ids(tokenizer), pieces)
         model = with_lora(model, local, mesh) if local.lora_rank else model
         if local.trained is not None:
-            put_trained(model, local, tag_ids(tokenizer))
-    return Loaded(model, config, tokenizer, mesh, tag_ids(tokenizer))
+            put_trained(model, local, tag_ids(tokenizer), untrained)
+    return Loaded(model, config, tokenizer, mesh, tag_ids(tokenizer), untrained)
 
 
 def check_folder(local: LocalModel) -> Path:
@@ -258,14 +261,22 @@ def with_lora(model: Any, local: LocalModel, mesh: Mesh) -> Any:
         return qwix.apply_lora_to_model(model, provider, **model.get_model_input())
 
 
-def put_trained(model: Any, local: LocalModel, tags: dict[str, int]) -> None:
+def put_trained(
+    model: Any, local: LocalModel, tags: dict[str, int], untrained: bool = False
+) -> None:
     """Put the weights of a run's last checkpoint into the model.
+
+    Args:
+      model: is changed.
+      local: names the run.
+      tags: ids in this tokenizer.
+      untrained: the tags' rows were begun at loading, and the run holds adapters only.
 
     Raises:
       UserError: the run has no checkpoint, other tags, or weights of another shape.
     """
     run = Path(local.trained).expanduser().resolve()
-    check_tags(run, tags)
+    check_tags(run, tags, untrained)
     folder = next(
         (f for f in (run / "checkpoints" / "actor", run / "checkpoints") if f.is_dir()), None
     )

@@ -289,7 +289,7 @@ def train(local: LocalModel, config: RLTraining, run_dir: str | Path) -> Any:
     folder = open_run(
         run_dir, json.loads(json.dumps({"model": plain(local), "training": plain(config)}))
     )
-    write_tags(folder, loaded.tags)
+    write_tags(folder, loaded.tags, loaded.untrained_tags)
     learner = make_learner(loaded, config, folder)
     trainer, total = (
         learner.rl_cluster.actor_trainer,

@@ -208,7 +208,7 @@ def train(
         all_rows(config, loaded.tokenizer, layout),
         open_run(run_dir, _described(local, config)),
     )
-    write_tags(folder, loaded.tags)
+    write_tags(folder, loaded.tags, loaded.untrained_tags)
     trainer = make_trainer(loaded, config, folder)
     start = trainer.train_steps
     log(

@@ -10,6 +10,9 @@ from reasoning.e2c.format import CLOSE_PLAN, OPEN_EXECUTION, OPEN_PLAN, TAGS, Pr
 from reasoning.e2c.llm.prompts import prompt_text
 from reasoning.e2c.masks import Markers
 
+BEGUN = 2
+"""Number of the rule by which rows of new tags begin (`load.put_tags`); raise it with the rule."""
+
 
 def missing_tags(tokenizer: Any) -> list[str]:
     """Tags that are not one token."""
@@ -85,13 +88,25 @@ def _written(tokenizer: Any) -> set[int]:
     return found | {tokenizer.bos_token_id, tokenizer.eos_token_id}
 
 
-def write_tags(folder: Path, ids: dict[str, int]) -> None:
-    """The ids next to the checkpoints that are trained with them."""
-    write_atomically(folder / "tags.json", json.dumps(ids) + "\n")
+def write_tags(folder: Path, ids: dict[str, int], untrained: bool = False) -> None:
+    """Write the ids next to the checkpoints that are trained with them, and by which rule new rows
+    began; a folder that is continued is checked first.
+
+    Raises:
+      UserError: as `check_tags`.
+    """
+    if (folder / "tags.json").is_file():
+        check_tags(folder, ids, untrained)
+    write_atomically(folder / "tags.json", json.dumps({**ids, "begun": BEGUN}) + "\n")
 
 
-def check_tags(folder: Path, ids: dict[str, int]) -> None:
-    """Refuse a run that was trained with other ids.
+def check_tags(folder: Path, ids: dict[str, int], untrained: bool = False) -> None:
+    """Refuse a run that was trained with other ids, or with other rows that it does not keep.
+
+    Args:
+      folder: of the run.
+      ids: of the tags in this tokenizer.
+      untrained: rows of the tags are begun at loading, and only adapters are trained.
 
     Raises:
       UserError: it was, or it has none.
@@ -102,6 +117,12 @@ def check_tags(folder: Path, ids: dict[str, int]) -> None:
             f"{folder} holds no tags.json: name the run folder of an sft, ef-sft or rl training"
         )
     stored = json.loads(file.read_text())
+    begun = stored.pop("begun", None)
+    if untrained and begun != BEGUN:
+        raise UserError(
+            f"the adapters in {folder} were trained next to other rows of the tags, which began by "
+            "another rule before version 0.2: train again in a new folder"
+        )
     if stored != ids:
         raise UserError(
             f"{folder} was trained with the tags {stored}, but this tokenizer has {ids}: use the "

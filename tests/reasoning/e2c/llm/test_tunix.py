@@ -477,7 +477,7 @@ def test_sft_goes_on_as_if_it_had_never_stopped_and_its_weights_are_found_again(
     assert {"loss", "plan_entropy", "execution_entropy"} <= set(lines[0]) and 0 < lines[0][
         "tokens"
     ] < 2 * 3 * 96
-    assert set(json.loads((run / "tags.json").read_text())) == set(TAGS)
+    assert set(json.loads((run / "tags.json").read_text())) == {*TAGS, "begun"}
     for before, after in zip(
         arrays(load_model(replace(model, trained=run)).model), whole, strict=True
     ):
@@ -491,8 +491,18 @@ def test_sft_goes_on_as_if_it_had_never_stopped_and_its_weights_are_found_again(
     ]
     train(model, config, run)  # finished: nothing more is done
     assert read()[:2] == read() and len(read()) == 2
-    with pytest.raises(UserError, match="tags"):
-        (run / "tags.json").write_text(json.dumps(dict.fromkeys(TAGS, 1)))
+    ids = json.loads((run / "tags.json").read_text())
+    del ids["begun"]  # as before 0.2, when new rows began by another rule
+    (run / "tags.json").write_text(json.dumps(ids))
+    if lora:
+        with pytest.raises(UserError, match="next to other rows of the tags"):
+            load_model(replace(model, trained=run))
+        with pytest.raises(UserError, match="next to other rows of the tags"):
+            train(model, config, run)
+    else:  # the run keeps its rows
+        load_model(replace(model, trained=run))
+    with pytest.raises(UserError, match="was trained with the tags"):
+        (run / "tags.json").write_text(json.dumps(dict.fromkeys(TAGS, 1) | {"begun": 2}))
         load_model(replace(model, trained=run))
     with pytest.raises(UserError, match=r"holds no tags\.json"):
         load_model(replace(model, trained=tmp_path))
