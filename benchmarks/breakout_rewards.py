@@ -100,10 +100,10 @@ def plain(values: np.ndarray) -> list[float | None]:
 
 
 def config_for(data: Path, epochs: int) -> OfflineConfig:
-    """Preset `tiny` with latents that keep the ball, which is about a pixel wide, and heads for
-    rewards that come once in forty steps.
+    """Preset `tiny` with latents that keep the ball, which is about a pixel wide, and a reward and
+    end model for rewards that come once in forty steps.
 
-    The heads see mostly segments with a reward, begin at the base rate and read what a step changes
+    It sees mostly segments with a reward, begins at the base rate and reads what a step changes
     (docs/jedi.md, "Rare rewards"); their gradient reaches the encoder.
     """
     from jaxrl.jedi.config import Updates
@@ -121,8 +121,10 @@ def config_for(data: Path, epochs: int) -> OfflineConfig:
             change_width=32,
         ),
         probe=replace(tiny.agent.probe, widths=(32, 32)),
-        world_model=replace(tiny.agent.world_model, heads_gradient=0.5),
-        heads=replace(tiny.agent.heads, batch=32, candidates=8, sampled_share=0.25, noise=0.05),
+        world_model=replace(tiny.agent.world_model, reward_end_gradient=0.5),
+        reward_end_learning=replace(
+            tiny.agent.reward_end_learning, batch=32, candidates=8, sampled_share=0.25, noise=0.05
+        ),
     )
     return replace(
         tiny, data=str(data), epochs=epochs, updates=Updates(100, 100, 0, 10), agent=agent

@@ -132,9 +132,9 @@ def new_results(folder: Path, since: float) -> dict[str, dict]:
 
 def curve(run: Path) -> list[dict]:
     """Progress of the training: steps, seconds, return, and updates made."""
-    from jaxrl.train.metrics import read_metrics
+    from jaxrl.jedi.report.rows import read_rows
 
-    rows = read_metrics(run) if (run / "metrics.jsonl").exists() else []
+    rows = read_rows(run) if (run / "metrics.jsonl").exists() else []
     kept = ("epoch", "env_steps", "time/total", "collect/return", "evaluate/return")
     return [{name: row.get(name) for name in kept} for row in rows]
 

@@ -60,12 +60,14 @@ def fine(agent: AgentConfig) -> AgentConfig:
 
 def context4(agent: AgentConfig) -> AgentConfig:
     """Four past latents instead of two."""
-    return replace(agent, context=4, heads=replace(agent.heads, length=10))
+    return replace(
+        agent, context=4, reward_end_learning=replace(agent.reward_end_learning, length=10)
+    )
 
 
-def heads_gradient(agent: AgentConfig) -> AgentConfig:
+def reward_end_gradient(agent: AgentConfig) -> AgentConfig:
     """The loss of rewards and ends shapes the encoder too (MuDreamer)."""
-    return replace(agent, world_model=replace(agent.world_model, heads_gradient=0.5))
+    return replace(agent, world_model=replace(agent.world_model, reward_end_gradient=0.5))
 
 
 def no_hinge(agent: AgentConfig) -> AgentConfig:
@@ -80,12 +82,17 @@ def four_steps(agent: AgentConfig) -> AgentConfig:
 
 def carried(agent: AgentConfig) -> AgentConfig:
     """The reward and end model sees pairs of two sampled latents, as in imagination."""
-    return replace(agent, heads=replace(agent.heads, carry_sampled=True))
+    return replace(
+        agent, reward_end_learning=replace(agent.reward_end_learning, carry_sampled=True)
+    )
 
 
 def open_loop(agent: AgentConfig) -> AgentConfig:
     """Three of four segments for rewards and ends are imagined behind their first context."""
-    return replace(agent, heads=replace(agent.heads, open_loop_share=0.75, length=12))
+    return replace(
+        agent,
+        reward_end_learning=replace(agent.reward_end_learning, open_loop_share=0.75, length=12),
+    )
 
 
 def change(agent: AgentConfig) -> AgentConfig:
@@ -105,7 +112,7 @@ VARIANTS: dict[str, Callable[[AgentConfig], AgentConfig]] = {
         noise,
         fine,
         context4,
-        heads_gradient,
+        reward_end_gradient,
         no_hinge,
         four_steps,
         carried,

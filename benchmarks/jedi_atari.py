@@ -122,9 +122,9 @@ def minutes_of(run: dict) -> float:
 
 def final(folder: Path) -> dict[str, float] | None:
     """Mean, standard deviation and number of the last evaluation's games of a run."""
-    from jaxrl.train.metrics import read_metrics
+    from jaxrl.jedi.report.rows import read_rows
 
-    rows = read_metrics(folder) if (folder / "metrics.jsonl").exists() else []
+    rows = read_rows(folder) if (folder / "metrics.jsonl").exists() else []
     rows = [row for row in rows if row.get("evaluate/return") is not None]
     if not rows:
         return None

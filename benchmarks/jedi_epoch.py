@@ -27,10 +27,10 @@ from jaxrl.jedi.cli.plan import cost_of, made_up_replay
 from jaxrl.jedi.config import JediConfig, Updates
 from jaxrl.jedi.learn.loops import PHASES
 from jaxrl.jedi.presets import PRESETS
+from jaxrl.jedi.report.rows import read_rows
 from jaxrl.jedi.training.loop import train
-from jaxrl.train.metrics import read_metrics
 
-OTHER_PARTS = ("collect", "judge", "monitor", "evaluate", "host")
+OTHER_PARTS = ("collect", "gate", "monitor", "evaluate", "host")
 """Parts of an epoch besides the `PHASES`; "host" is what no part accounts for: bookkeeping,
 logging, saving.
 """
@@ -66,7 +66,7 @@ def short_run(config: JediConfig, epochs: int, most: int | None) -> JediConfig:
         }
     )
     longest = (
-        max(config.agent.heads.length, config.agent.context + config.gate.horizon)
+        max(config.agent.reward_end_learning.length, config.agent.context + config.gate.horizon)
         * config.game.num_envs
     )
     initial = -(-longest // schedule.steps_per_epoch) * schedule.steps_per_epoch
@@ -168,7 +168,7 @@ def measure(settings: Settings) -> Path:
     config = PRESETS[settings.preset](settings.env)
     with tempfile.TemporaryDirectory() as folder:
         result = train(short_run(config, settings.epochs, settings.updates), folder)
-        rows = read_metrics(Path(folder))
+        rows = read_rows(Path(folder))
     if not result.finished:
         raise UserError(f"stopped by {result.signal.name}: nothing is recorded")
     figures = summarize(rows[SETTLING:], config)

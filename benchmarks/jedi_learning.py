@@ -23,8 +23,8 @@ def learn(env: str, seed: int, folder: Path) -> list[dict[str, float]]:
     monitors next to it.
     """
     from jaxrl.jedi.presets import tiny
+    from jaxrl.jedi.report.rows import read_rows
     from jaxrl.jedi.training.loop import train
-    from jaxrl.train.metrics import read_metrics
 
     if not train(dataclasses.replace(tiny(env), seed=seed), folder).finished:
         raise SystemExit("stopped; nothing is recorded")
@@ -35,15 +35,15 @@ def learn(env: str, seed: int, folder: Path) -> list[dict[str, float]]:
         "participation_ratio": "monitor/participation_ratio",
         "context_gain": "monitor/context_gain",
         "end_recall": "gate/end_recall",
-        "entropy": "behaviour/entropy",
+        "entropy": "behavior/entropy",
     }
-    rows = [row for row in read_metrics(folder) if row.get("evaluate/return") is not None]
+    rows = [row for row in read_rows(folder) if row.get("evaluate/return") is not None]
     curve = [
         {short: row.get(name) for short, name in kept.items()} | {"minutes": row["time/total"] / 60}
         for row in rows
     ]
     return [
-        {"random_return": read_metrics(folder)[0].get("collect/return"), **point} for point in curve
+        {"random_return": read_rows(folder)[0].get("collect/return"), **point} for point in curve
     ]
 
 

@@ -68,9 +68,9 @@ def agent_config(config: AgentConfig, batch: int, horizon: int, precision: str) 
     """
     parts = {
         name: replace(getattr(config, name), batch=batch)
-        for name in ("world_model", "heads", "behaviour", "probe")
+        for name in ("world_model", "reward_end_learning", "behavior", "probe")
     }
-    parts["behaviour"] = replace(parts["behaviour"], horizon=horizon)
+    parts["behavior"] = replace(parts["behavior"], horizon=horizon)
     return replace(config, precision=precision, **parts)
 
 
@@ -108,7 +108,7 @@ def made_up_batch(shapes: Segment, num_actions: int) -> Segment:
 
 def roll(agent: AgentState, batch: Segment, key: jax.Array) -> jax.Array:
     """Imagination without a policy: random actions. Returns the last latents."""
-    horizon, count = agent.spec.config.behaviour.horizon, batch.action.shape[0]
+    horizon, count = agent.spec.config.behavior.horizon, batch.action.shape[0]
     key_action, key_noise = jax.random.split(key)
     actions = jax.random.randint(key_action, (horizon, count), 0, agent.spec.num_actions)
 
@@ -144,7 +144,7 @@ def programs(
         name: phase for name, phase in phases_of(agent.spec.config).items() if name != "probe"
     }
     updates = {name: (phase.update, batch(phase), True) for name, phase in phases.items()}
-    starts = batch(phases["behaviour"])
+    starts = batch(phases["behavior"])
     return updates | {
         "imagination": (rollout, starts, False),
         "imagination without policy": (roll, starts, False),

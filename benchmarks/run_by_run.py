@@ -25,7 +25,10 @@ from jaxrl.train.rundir import write_atomically
 Curve = list[dict[str, float]]
 Runs = dict[str, dict[str, dict]]
 """Record of each run, by variant and seed."""
-OLD_CLASSES = {"RewardEndLearning": "HeadsLearning"}
+OLD_CLASSES = {
+    "RewardEndLearning": "HeadsLearning",
+    "BehaviorLearning": "BehaviourLearning",
+}  # old name
 """Names of configuration classes in 0.1, by their present names."""
 BEGUN = "begun.json"
 """In a run's folder: processor, commit and date of its beginning."""
@@ -74,9 +77,9 @@ def curve_of(rows: Iterable[dict]) -> Curve:
 
 def finished_run(folder: Path, steps: int) -> dict | None:
     """A run as it is recorded, if it is at its end."""
-    from jaxrl.train.metrics import read_metrics
+    from jaxrl.jedi.report.rows import read_rows
 
-    rows = read_metrics(folder) if folder.is_dir() else []
+    rows = read_rows(folder) if folder.is_dir() else []
     if not rows or rows[-1]["env_steps"] < steps:
         return None
     made = json.loads((folder / BEGUN).read_text())
@@ -87,12 +90,12 @@ def stopped_run(folder: Path, minutes: float) -> dict:
     """A run as it is recorded that was stopped after `minutes` of processor time: its curve so far
     (empty before the first evaluation), and how far it came.
     """
-    from jaxrl.train.metrics import read_metrics
+    from jaxrl.jedi.report.rows import read_rows
 
     made = json.loads((folder / BEGUN).read_text())
     counters = counters_of(folder)
     far = {name: counters[name] for name in ("epoch", "stage", "done", "env_steps", "updates")}
-    rows = read_metrics(folder) if (folder / "metrics.jsonl").exists() else []
+    rows = read_rows(folder) if (folder / "metrics.jsonl").exists() else []
     first = {"random_return": rows[0]["collect/return"]} if rows else {}
     return made | first | {"curve": curve_of(rows), "stopped_minutes": minutes, "came_to": far}
 

@@ -26,7 +26,7 @@ from jaxrl.jedi.learn.batched_loops import run_phase_of_seeds, stack
 from jaxrl.jedi.learn.loops import PHASES
 from jaxrl.jedi.presets import PRESETS
 
-UPDATES = ("world_model", "heads", "behaviour")
+UPDATES = ("world_model", "reward_end", "behavior")
 
 
 @dataclass(frozen=True)

@@ -33,7 +33,7 @@ from jaxrl.app.errors import UserError
 MODES = ("pixel", "separate", "jedi", "jedi-patch")
 """Modes that are compared; "jedi-patch" is jedi with the encoder that folds squares into channels.
 """
-UPDATES = ("world_model", "heads", "behaviour")
+UPDATES = ("world_model", "reward_end", "behavior")
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,8 @@ def measured_mode(settings: Settings, mode: str) -> dict[str, Any]:
     agent = agent_shapes(own, settings.actions, (side, side, 3))
     found: dict[str, Any] = {
         "parameters": {
-            name: count_params(getattr(agent, name).params) for name in ("world", "heads", "policy")
+            name: count_params(getattr(agent, name).params)
+            for name in ("world", "reward_end", "policy")
         },
         "state_bytes": sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(agent)),
         "replay_bytes": frame_bytes(config.replay, (side, side, 3)),
@@ -314,7 +315,7 @@ def settled(settings: Settings) -> Settings:
         raise UserError(
             f"--modes {' '.join(unknown) or 'is empty'}: choose among {', '.join(MODES)}"
         )
-    learning = PRESETS[settings.preset]("Breakout").agent.behaviour
+    learning = PRESETS[settings.preset]("Breakout").agent.behavior
     slow = (
         settings.target == "here" and jax.default_backend() == "cpu" and settings.preset != "tiny"
     )

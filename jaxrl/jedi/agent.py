@@ -84,7 +84,7 @@ class Optimizers(NamedTuple):
     """One per learner."""
 
     world: optax.GradientTransformation
-    heads: optax.GradientTransformation
+    reward_end: optax.GradientTransformation
     policy: optax.GradientTransformation
     probe: optax.GradientTransformation
 
@@ -93,7 +93,7 @@ class Optimizers(NamedTuple):
 def optimizers(spec: AgentSpec) -> Optimizers:
     """The optimizers of `spec`."""
     config = spec.config
-    parts = (config.world_model, config.heads, config.behaviour, config.probe)
+    parts = (config.world_model, config.reward_end_learning, config.behavior, config.probe)
     return Optimizers(*(adamw(part.optim) for part in parts))
 
 
@@ -108,7 +108,7 @@ class AgentState:
     it, because it is what the denoiser learns to predict: imagined and real latents are then of the
     same kind. Our choice.
     """
-    heads: Learner
+    reward_end: Learner
     """Reward and end model."""
     policy: Learner
     """Policy and value."""
@@ -147,9 +147,9 @@ def init(
     denoiser = nets.denoiser.init(keys[1], latent, jnp.zeros(()), past, jnp.zeros(n, jnp.int32))[
         "params"
     ]
-    heads = nets.reward_end.init(keys[2], reward_end_memory(spec, ()), sequence, sequence, action)[
-        "params"
-    ]
+    reward_end = nets.reward_end.init(
+        keys[2], reward_end_memory(spec, ()), sequence, sequence, action
+    )["params"]
     policy = nets.actor_critic.init(keys[3], policy_memory(spec, ()), sequence)["params"]
     decoder = nets.decoder.init(keys[4], latent)["params"] if config.mode != "pixel" else {}
     world = {"encoder": encoder, "denoiser": denoiser} | (
@@ -158,7 +158,7 @@ def init(
     return AgentState(
         world=init_learner(world, optim.world),
         target=jax.tree.map(jnp.copy, encoder),
-        heads=init_learner(heads, optim.heads),
+        reward_end=init_learner(reward_end, optim.reward_end),
         policy=init_learner(policy, optim.policy),
         probe=init_learner(decoder if config.mode == "jedi" else {}, optim.probe),
         spec=spec,
@@ -191,24 +191,26 @@ def check_shapes(spec: AgentSpec) -> None:
             f"probe.widths needs as many levels as encoder.widths ({levels}), has "
             f"{len(config.probe.widths)}"
         )
-    if config.heads.length < config.context + 1:
+    learning = config.reward_end_learning
+    if learning.length < config.context + 1:
         raise ValueError(
-            f"heads.length must exceed context ({config.context}), is {config.heads.length}"
+            f"reward_end_learning.length must exceed context ({config.context}), is "
+            f"{learning.length}"
         )
     if config.encoder.norm in ("rms", "position") and config.edm.sigma_data != RMS:
         raise ValueError(
             f"edm.sigma_data must be {RMS}, the scale that encoder.norm {config.encoder.norm} "
             f"gives, is {config.edm.sigma_data}"
         )
-    if config.heads.candidates < 1 or not 1 <= config.heads.preference < math.inf:
+    if learning.candidates < 1 or not 1 <= learning.preference < math.inf:
         raise ValueError(
-            f"heads.candidates ({config.heads.candidates}) and heads.preference "
-            f"({config.heads.preference}) must be at least 1, and finite"
+            f"reward_end_learning.candidates ({learning.candidates}) and its preference "
+            f"({learning.preference}) must be at least 1, and finite"
         )
-    if not 0 <= config.heads.sampled_share <= 1 or not 0 <= config.heads.noise < math.inf:
+    if not 0 <= learning.sampled_share <= 1 or not 0 <= learning.noise < math.inf:
         raise ValueError(
-            f"heads.sampled_share ({config.heads.sampled_share}) must be from 0 to 1, heads.noise "
-            f"({config.heads.noise}) 0 or more"
+            f"reward_end_learning.sampled_share ({learning.sampled_share}) must be from 0 to 1, "
+            f"its noise ({learning.noise}) 0 or more"
         )
     for name, classes in (("reward_prior", REWARD_CLASSES), ("end_prior", END_CLASSES)):
         prior = getattr(config.reward_end, name)

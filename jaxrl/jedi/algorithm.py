@@ -33,8 +33,8 @@ class Counts(NamedTuple):
     """Updates of each kind in an epoch; ints, or int32 scalars under jit."""
 
     world_model: int | jax.Array
-    heads: int | jax.Array
-    behaviour: int | jax.Array
+    reward_end: int | jax.Array
+    behavior: int | jax.Array
     probe: int | jax.Array
     at_opening: int | jax.Array
     """Updates of behavior in the epoch in which the gate opens."""
@@ -88,7 +88,7 @@ def run_epoch(
     mesh: Mesh | None = None,
     axis_name: str | None = None,
 ) -> tuple[Run, EpochRecord]:
-    """All learning of an epoch in one program: world model, heads, the gate, behavior, probe.
+    """All learning of an epoch in one program: world model, rewards and ends, gate, policy, probe.
 
     Args:
       run: the run so far, its play of this epoch in the replay.
@@ -108,11 +108,11 @@ def run_epoch(
         )
 
     agent, tallies["world_model"] = learn("world_model", agent, counts.world_model)
-    agent, tallies["heads"] = learn("heads", agent, counts.heads)
+    agent, tallies["reward_end"] = learn("reward_end", agent, counts.reward_end)
     result = run_gate_on_replay(agent, replay, gate, epoch_key)
     now_open = run.is_open | passes(result, gate) | (run.epoch >= gate.latest_epoch)
-    count = jnp.where(run.is_open, counts.behaviour, counts.at_opening)
-    agent, tallies["behaviour"] = learn("behaviour", agent, jnp.where(now_open, count, 0))
+    count = jnp.where(run.is_open, counts.behavior, counts.at_opening)
+    agent, tallies["behavior"] = learn("behavior", agent, jnp.where(now_open, count, 0))
     if "probe" in phases_of(agent.spec.config):
         agent, tallies["probe"] = learn("probe", agent, counts.probe)
     after = run.replace(agent=agent, epoch=run.epoch + 1, is_open=now_open)
@@ -128,12 +128,12 @@ def run_gate_on_replay(
       agent: the agent whose imagination is tested.
       replay: its replay, frames on the device.
       gate: number and length of the segments (static under jit).
-      epoch_key: key of the epoch; the purpose "judge" has a key of its own.
+      epoch_key: key of the epoch; the purpose "gate" has a key of its own.
 
     Returns:
       The measures; all 0 if no episode has ended yet.
     """
-    key_draw, key_gate = jax.random.split(purpose_key(epoch_key, "judge"))
+    key_draw, key_gate = jax.random.split(purpose_key(epoch_key, "gate"))
     draw, usable = draw_endings(replay.index, gate, agent.spec.config.context, key_draw)
     return run_gate(agent, buffer.gather(replay, draw), usable, key_gate)
 

@@ -8,6 +8,7 @@ Marks in the docstrings: DIAMOND = value of the pixel baseline (arXiv 2405.12399
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
+from jaxrl.app.old_names import attributes
 from jaxrl.diffusion.precondition import EDM
 from jaxrl.diffusion.sample import Churn
 from jaxrl.jedi.nets.actor_critic import ActorCriticConfig
@@ -70,10 +71,12 @@ class WorldModelLearning:
     """Weight of the squared error of pixels in mode "separate", where it alone trains encoder and
     decoder. Our choice.
     """
-    heads_gradient: float = 0.0
+    reward_end_gradient: float = 0.0
     """Weight of the (frozen) reward and end model's loss in the encoder's gradient; 0: latents
     learn from denoising alone.
     """
+
+    OLD_NAMES: ClassVar[dict[str, str]] = {"heads_gradient": "reward_end_gradient"}
 
 
 @dataclass(frozen=True)
@@ -88,7 +91,7 @@ class RewardEndLearning:
     """Frames per segment (DIAMOND: horizon + context)."""
     sampled_share: float = 0.5
     """Share of the steps whose next latent is sampled by the current denoiser instead of encoded.
-    Our choice; see learn_heads.py.
+    Our choice; see learn/reward_end.py.
     """
     noise: float = 0.15
     """Largest standard deviation of the noise on the current latent. Our choice."""
@@ -112,7 +115,7 @@ class RewardEndLearning:
 
 
 @dataclass(frozen=True)
-class BehaviourLearning:
+class BehaviorLearning:
     """Training of policy and value in imagination."""
 
     optim: OptimConfig = OptimConfig(learning_rate=1e-4, weight_decay=0.0, clip_norm=100.0)
@@ -186,8 +189,8 @@ class AgentConfig:
     edm: EDM = EDM()
     sampler: SamplerConfig = SamplerConfig()
     world_model: WorldModelLearning = WorldModelLearning()
-    heads: RewardEndLearning = RewardEndLearning()
-    behaviour: BehaviourLearning = BehaviourLearning()
+    reward_end_learning: RewardEndLearning = RewardEndLearning()
+    behavior: BehaviorLearning = BehaviorLearning()
     probe: ProbeLearning = ProbeLearning()
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     """Arithmetic of convolutions and linear layers; parameters, statistics, softmax, losses and
@@ -198,6 +201,11 @@ class AgentConfig:
     finest maps, of all frames of a batch, are the largest memory of the update of rewards and ends.
     Our choice.
     """
+
+    OLD_NAMES: ClassVar[dict[str, str]] = {
+        "heads": "reward_end_learning",
+        "behaviour": "behavior",  # old name
+    }
 
 
 @dataclass(frozen=True)
@@ -237,10 +245,15 @@ class Updates:
     """Updates of each part in one epoch."""
 
     world_model: int = 400
-    heads: int = 400
-    behaviour: int = 400
+    reward_end: int = 400
+    behavior: int = 400
     probe: int = 40
     """The decoder for pictures; 0 if none are wanted. Our choice."""
+
+    OLD_NAMES: ClassVar[dict[str, str]] = {
+        "heads": "reward_end",
+        "behaviour": "behavior",
+    }  # old name
 
 
 @dataclass(frozen=True)
@@ -273,7 +286,7 @@ class Schedule:
 
 @dataclass(frozen=True)
 class GateConfig:
-    """Behaviour is learned only once imagination is worth it: it must end where the real game
+    """Behavior is learned only once imagination is worth it: it must end where the real game
     ended. Our choice.
     """
 
@@ -378,3 +391,9 @@ MAY_CHANGE = (
 """Fields (or their beginnings) that a resumed run may set anew: none of them touches what was
 learned so far.
 """
+
+
+__getattr__ = attributes(
+    __name__,
+    {"BehaviourLearning": f"{__name__}:BehaviorLearning"},  # old name
+)

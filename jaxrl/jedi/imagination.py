@@ -137,7 +137,7 @@ def advance(
     denoiser_params, noise = state.world.params["denoiser"], Noise(x0, churn)
     z_next = predict(state.spec, denoiser_params, world.z, actions, world.mask, noise)
     memory, reward_logits, end_logits = networks(state.spec).reward_end.apply(
-        {"params": state.heads.params},
+        {"params": state.reward_end.params},
         world.memory,
         world.z[..., -1:, :, :, :],
         z_next[..., None, :, :, :],
@@ -159,7 +159,7 @@ def begin(state: AgentState, start: Segment) -> WorldState:
     z = encode(state, start.frame, start.frame_mask)
     live = start.frame_mask[..., :-1]
     memory, *_ = networks(state.spec).reward_end.apply(
-        {"params": state.heads.params},
+        {"params": state.reward_end.params},
         reward_end_memory(state.spec, start.action.shape[:-1]),
         z[..., :-1, :, :, :],
         z[..., 1:, :, :, :],
@@ -270,7 +270,7 @@ def imagine(
 
     keys = example_keys(key, count, axis_name)
     carry = (pick(jnp.zeros(count, jnp.int32)), jnp.zeros(count, jnp.int32), jnp.zeros(count, bool))
-    _, (rollout, entropy) = jax.lax.scan(step, carry, jnp.arange(config.behaviour.horizon))
+    _, (rollout, entropy) = jax.lax.scan(step, carry, jnp.arange(config.behavior.horizon))
     rollout = jax.tree.map(lambda a: jnp.moveaxis(a, 0, 1), rollout)
     metrics = {
         "imagined_return": rollout.reward.sum(1).mean(),

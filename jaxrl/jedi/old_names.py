@@ -1,4 +1,6 @@
-"""Module paths of version 0.1 (see `jaxrl.app.old_names`)."""
+"""Module paths and parts of version 0.1 (see `jaxrl.app.old_names`)."""
+
+from typing import Any
 
 from jaxrl.app import old_names
 
@@ -60,6 +62,27 @@ world imagination
 """Module, and where it is now, inside of jaxrl.jedi."""
 
 OLD = dict(line.split()[:2] for line in MOVED.strip().splitlines())
+
+
+PARTS = {
+    "heads": "reward_end",
+    "behaviour": "behavior",  # old name
+    "judge": "gate",
+    "look": "end_epoch",
+}
+"""Parts of learning and stages of an epoch, in metrics and checkpoints."""
+
+
+def present_part(name: str) -> str:
+    """The present name of a part, or of a metric such as "heads/reward_loss" or "time/judge"."""
+    return "/".join(PARTS.get(word, word) for word in name.split("/"))
+
+
+def present_names(tree: Any) -> Any:
+    """Nested dictionaries with the present names of parts as keys."""
+    if not isinstance(tree, dict):
+        return tree
+    return {present_part(name): present_names(value) for name, value in tree.items()}
 
 
 def install() -> None:

@@ -12,7 +12,7 @@ from jaxrl.envs.atari100k import PROTOCOL
 from jaxrl.envs.make import TOYS, names_atari
 from jaxrl.jedi.config import (
     AgentConfig,
-    BehaviourLearning,
+    BehaviorLearning,
     CheckpointConfig,
     EvaluationConfig,
     GameConfig,
@@ -60,8 +60,8 @@ def as_pixel(
       reward_end: sizes of a reward and end model that reads frames.
       actor_critic: sizes of a policy that reads frames.
     """
-    heads = replace(agent.heads, sampled_share=0.0, noise=0.0, open_loop_share=0.0)
-    frames = replace(agent, mode="pixel", encoder=FRAMES, edm=OFFSET, heads=heads)
+    learning = replace(agent.reward_end_learning, sampled_share=0.0, noise=0.0, open_loop_share=0.0)
+    frames = replace(agent, mode="pixel", encoder=FRAMES, edm=OFFSET, reward_end_learning=learning)
     return replace(frames, denoiser=denoiser, reward_end=reward_end, actor_critic=actor_critic)
 
 
@@ -77,8 +77,8 @@ def tiny(env: str = "catch", mode: Mode = "jedi") -> JediConfig:
         reward_end=RewardEndConfig((1,), (32,), cond_width=64, lstm_width=256),
         actor_critic=ActorCriticConfig((32,), (False,) if toy else (True,), lstm_width=128),
         world_model=WorldModelLearning(OptimConfig(3e-3, 1e-2, 1.0)),
-        heads=RewardEndLearning(OptimConfig(1e-3, 1e-2, 100.0), length=8),
-        behaviour=BehaviourLearning(
+        reward_end_learning=RewardEndLearning(OptimConfig(1e-3, 1e-2, 100.0), length=8),
+        behavior=BehaviorLearning(
             OptimConfig(1e-3, 0.0, 100.0), horizon=10, entropy_weight=0.03, num_reset_starts=2
         ),
         probe=ProbeLearning(widths=(32, 32, 16)),
@@ -170,11 +170,11 @@ def cpu(env: str = "Freeway", mode: Mode = "jedi") -> JediConfig:
         ),
         actor_critic=ActorCriticConfig((256,), lstm_width=128, kind="dense"),
         sampler=SamplerConfig(steps=1),
-        world_model=WorldModelLearning(OptimConfig(3e-3, 1e-2, 1.0), heads_gradient=0.3),
-        heads=RewardEndLearning(
+        world_model=WorldModelLearning(OptimConfig(3e-3, 1e-2, 1.0), reward_end_gradient=0.3),
+        reward_end_learning=RewardEndLearning(
             OptimConfig(1e-3, 1e-2, 100.0), length=12, open_loop_share=0.75, candidates=8
         ),
-        behaviour=BehaviourLearning(
+        behavior=BehaviorLearning(
             OptimConfig(1e-3, 0.0, 10.0),
             batch=256,
             horizon=15,
@@ -188,14 +188,14 @@ def cpu(env: str = "Freeway", mode: Mode = "jedi") -> JediConfig:
     )
     if mode == "pixel":
         agent = as_pixel(
-            replace(agent, world_model=replace(agent.world_model, heads_gradient=0.0)),
+            replace(agent, world_model=replace(agent.world_model, reward_end_gradient=0.0)),
             DenoiserConfig((1, 1, 1), (16, 32, 32), cond_width=64),
             RewardEndConfig((1, 1, 1, 1), (16, 16, 32, 32), cond_width=64, lstm_width=256),
             ActorCriticConfig((16, 32, 32), (True, True, True), lstm_width=128),
         )
     elif mode == "separate":
         agent = as_separate(
-            replace(agent, world_model=replace(agent.world_model, heads_gradient=0.0))
+            replace(agent, world_model=replace(agent.world_model, reward_end_gradient=0.0))
         )
     first, per_epoch = Updates(1_600, 450, 150, 1_000), Updates(200, 80, 60, 200)
     return JediConfig(
@@ -224,8 +224,8 @@ def small(env: str = "Breakout", mode: Mode = "jedi") -> JediConfig:
         reward_end=RewardEndConfig((2,), (32,), lstm_width=512),
         actor_critic=ActorCriticConfig((64, 64), (True, False), lstm_width=256),
         world_model=WorldModelLearning(OptimConfig(3e-4, 1e-2, 1.0)),
-        heads=RewardEndLearning(OptimConfig(3e-4, 1e-2, 100.0)),
-        behaviour=BehaviourLearning(OptimConfig(3e-4, 0.0, 100.0), entropy_weight=0.003),
+        reward_end_learning=RewardEndLearning(OptimConfig(3e-4, 1e-2, 100.0)),
+        behavior=BehaviorLearning(OptimConfig(3e-4, 0.0, 100.0), entropy_weight=0.003),
     )
     if mode == "pixel":
         agent = as_pixel(
@@ -252,7 +252,7 @@ def atari100k(env: str = "Breakout", mode: Mode = "jedi") -> JediConfig:
     DIAMOND's networks (4.4, 5.9 and 3.2 million parameters at 4 actions); the sizes for latents are
     our choice.
     """
-    agent = AgentConfig(heads=RewardEndLearning(sampled_share=0.125), encode_chunk=64)
+    agent = AgentConfig(reward_end_learning=RewardEndLearning(sampled_share=0.125), encode_chunk=64)
     if mode == "pixel":
         agent = as_pixel(
             agent,

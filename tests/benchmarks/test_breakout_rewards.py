@@ -39,4 +39,4 @@ def test_the_configuration_is_one_that_can_be_trained(folder):
         lambda key: init(agent, 4, (breakout_rewards.SIDE, breakout_rewards.SIDE, 3), key),
         jax.random.key(0),
     )
-    assert "changes" in state.heads.params and agent.heads.candidates > 1
+    assert "changes" in state.reward_end.params and agent.reward_end_learning.candidates > 1

@@ -22,11 +22,11 @@ from jaxrl.jedi.presets import atari100k, tiny
 from jaxrl.jedi.training.validate import check
 from tests.jaxrl.jedi import small_run
 
-UPDATES = {"world_model": 20, "heads": 30, "behaviour": 40, "probe": 10}
+UPDATES = {"world_model": 20, "reward_end": 30, "behavior": 40, "probe": 10}
 ROW = {
     "time/world_model": 2.0,
-    "time/heads": 3.0,
-    "time/behaviour": 8.0,
+    "time/reward_end": 3.0,
+    "time/behavior": 8.0,
     "time/probe": 1.0,
     "time/collect": 0.5,
     "time/judge": 0.25,
@@ -41,9 +41,9 @@ def test_figures_by_hand():
     config = tiny("catch")  # 60, 30, 80 and 10 updates, an evaluation after every epoch
     figures = summarize([ROW, ROW | {"time/world_model": 4.0, "compile/count": 0}], config)
     assert figures["seconds_per_update"] == pytest.approx(
-        {"world_model": 0.15, "heads": 0.1, "behaviour": 0.2, "probe": 0.1}
+        {"world_model": 0.15, "reward_end": 0.1, "behavior": 0.2, "probe": 0.1}
     )
-    assert figures["updates_per_second"]["behaviour"] == pytest.approx(5)
+    assert figures["updates_per_second"]["behavior"] == pytest.approx(5)
     assert figures["epoch_seconds"] == pytest.approx(
         60 * 0.15 + 30 * 0.1 + 80 * 0.2 + 10 * 0.1 + 2.5
     )
@@ -117,8 +117,8 @@ def test_a_run_is_measured_and_recorded(monkeypatch, tmp_path):
     figures = result["figures"]
     assert result["name"] == "jedi_epoch-tiny-catch" and figures["updates"] == {
         "world_model": 3,
-        "heads": 2,
-        "behaviour": 2,
+        "reward_end": 2,
+        "behavior": 2,
         "probe": 1,
     }
     assert (

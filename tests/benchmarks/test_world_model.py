@@ -59,16 +59,18 @@ def part(seconds, memory):
 
 
 def mode(scale):
-    parts = {name: part(scale, int(100 * scale)) for name in ("world_model", "heads", "behaviour")}
+    parts = {
+        name: part(scale, int(100 * scale)) for name in ("world_model", "reward_end", "behavior")
+    }
     parts |= {"imagination": part(2 * scale, 1), "imagination without policy": part(scale, 1)}
     return {
-        "parameters": {"world": 1, "heads": 2, "policy": 3},
+        "parameters": {"world": 1, "reward_end": 2, "policy": 3},
         "replay_bytes": 50,
         "peak_bytes": None,
         "peak_flops": None,
         "programs": parts,
         "memory_bytes": int(100 * scale),
-        "updates_per_epoch": {"world_model": 1, "heads": 2, "behaviour": 3},
+        "updates_per_epoch": {"world_model": 1, "reward_end": 2, "behavior": 3},
     }
 
 

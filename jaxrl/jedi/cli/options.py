@@ -286,7 +286,16 @@ def preset_by_device(command: str, env: str) -> PresetName:
 RENAMED_OPTIONS = {
     "--schedule.first.": "--schedule.first-epoch.",
     "--schedule.steady.": "--schedule.per-epoch.",
-    "--agent.behaviour.spare-starts": "--agent.behaviour.num-reset-starts",  # old name
+    "--agent.behaviour.spare-starts": "--agent.behavior.num-reset-starts",  # old name
+    "--agent.behaviour.": "--agent.behavior.",  # old name
+    "--agent.heads.": "--agent.reward-end-learning.",
+    "--agent.world-model.heads-gradient": "--agent.world-model.reward-end-gradient",
+    "--schedule.first-epoch.heads": "--schedule.first-epoch.reward-end",
+    "--schedule.first-epoch.behaviour": "--schedule.first-epoch.behavior",  # old name
+    "--schedule.per-epoch.heads": "--schedule.per-epoch.reward-end",
+    "--schedule.per-epoch.behaviour": "--schedule.per-epoch.behavior",  # old name
+    "--updates.heads": "--updates.reward-end",
+    "--updates.behaviour": "--updates.behavior",  # old name
 }
 """Options of 0.1, and the present ones; they work until 0.3."""
 

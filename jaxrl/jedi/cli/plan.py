@@ -127,7 +127,7 @@ def plan(config: JediConfig, timing: bool = True) -> str:
     sizes = {
         "encoder": shapes.world.params["encoder"],
         "denoiser": shapes.world.params["denoiser"],
-        "reward and end": shapes.heads.params,
+        "reward and end": shapes.reward_end.params,
         "policy and value": shapes.policy.params,
         "decoder": shapes.world.params.get("decoder", shapes.probe.params),
     }

@@ -27,8 +27,8 @@ from jaxrl.jedi.cli.options import (
 from jaxrl.jedi.config import JediConfig
 from jaxrl.jedi.diagnostics.sampler import AS_TRAINED
 from jaxrl.jedi.offline.config import any_config, data_name, learned_from_data
+from jaxrl.jedi.report.rows import read_rows
 from jaxrl.train import hosts
-from jaxrl.train.metrics import read_metrics
 
 
 def settled(config: JediConfig) -> JediConfig:
@@ -95,7 +95,7 @@ def run_train(command: Train) -> int:
         result = train(config, folder, profile=command.profile)
         if result.finished and hosts.is_first():
             print(
-                outcome(read_metrics(resolve_path(folder)))
+                outcome(read_rows(resolve_path(folder)))
                 or "no evaluation was compared with random play"
             )
         return ended([result], lambda: write_report(folder))

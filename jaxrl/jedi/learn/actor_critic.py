@@ -22,7 +22,7 @@ def update_actor_critic(
     """Imagine from start segments `[B, S, n]` (see `imagine`), then one gradient step on the
     recorded latents.
 
-    With `behaviour.replay_weight` above 0 the segments are `[B, S, n + replay_length]`: imagination
+    With `behavior.replay_weight` above 0 the segments are `[B, S, n + replay_length]`: imagination
     starts from their last n rows, and the value also learns from the first segment of every
     `replay_every`th.
 
@@ -40,12 +40,12 @@ def update_actor_critic(
     """
     size, context = batch.action.shape[-1], state.spec.config.context
     rollout, imagined = imagine(state, batch.window(size - context, size), key, axis_name)
-    learning = state.spec.config.behaviour
+    learning = state.spec.config.behavior
     every = learning.replay_every
     real = jax.tree.map(lambda a: a[::every, 0], batch) if learning.replay_weight > 0 else None
 
     def loss_of(params):
-        return behaviour_loss(params, state, rollout, real, axis_name)
+        return behavior_loss(params, state, rollout, real, axis_name)
 
     (_, metrics), grads = jax.value_and_grad(loss_of, has_aux=True)(state.policy.params)
     policy, norm = apply_gradients(
@@ -55,7 +55,7 @@ def update_actor_critic(
     return state.replace(policy=policy), {**metrics, "gradient_norm": norm}
 
 
-def behaviour_loss(
+def behavior_loss(
     params,
     state: AgentState,
     rollout: Rollout,
@@ -78,7 +78,7 @@ def behaviour_loss(
     Returns:
       The loss, and metrics.
     """
-    learning, model = state.spec.config.behaviour, networks(state.spec).actor_critic
+    learning, model = state.spec.config.behavior, networks(state.spec).actor_critic
     memory = jax.tree.map(lambda m: m[:, 0], rollout.before)
     _, out, _ = model.apply({"params": params}, memory, rollout.z, rollout.reset, rollout.before)
     never = jnp.zeros_like(rollout.end)
@@ -144,7 +144,7 @@ def replay_value_loss(
     Returns:
       float32 scalar, the mean over real steps.
     """
-    learning, model = state.spec.config.behaviour, networks(state.spec).actor_critic
+    learning, model = state.spec.config.behavior, networks(state.spec).actor_critic
     z = encode(state, real.frame, real.frame_mask)
     memory = policy_memory(state.spec, (len(z),))
     _, out, _ = model.apply({"params": params}, memory, z, preceded_by_padding(real.frame_mask))

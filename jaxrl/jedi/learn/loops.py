@@ -51,7 +51,7 @@ def reward_end_drawer(learning: RewardEndLearning) -> Drawer:
 
 def start_rows(spec: AgentSpec) -> int:
     """Rows of a segment that imagination starts from, with those that the value learns from."""
-    learning = spec.config.behaviour
+    learning = spec.config.behavior
     more = learning.replay_length if learning.replay_weight > 0 else 0
     return spec.config.context + more
 
@@ -64,18 +64,18 @@ PHASES = {
         lambda spec: (spec.config.world_model.batch,),
         lambda spec: spec.config.context + spec.config.world_model.autoregressive_steps,
     ),
-    "heads": Phase(
-        "heads",
+    "reward_end": Phase(
+        "reward_end",
         update_reward_end,
-        lambda spec: reward_end_drawer(spec.config.heads),
-        lambda spec: (spec.config.heads.batch,),
-        lambda spec: spec.config.heads.length,
+        lambda spec: reward_end_drawer(spec.config.reward_end_learning),
+        lambda spec: (spec.config.reward_end_learning.batch,),
+        lambda spec: spec.config.reward_end_learning.length,
     ),
-    "behaviour": Phase(
-        "behaviour",
+    "behavior": Phase(
+        "behavior",
         update_actor_critic,
         lambda spec: buffer.draw_start,
-        lambda spec: (spec.config.behaviour.batch, 1 + spec.config.behaviour.num_reset_starts),
+        lambda spec: (spec.config.behavior.batch, 1 + spec.config.behavior.num_reset_starts),
         start_rows,
     ),
     "probe": Phase(
@@ -95,7 +95,7 @@ def phases_of(config: AgentConfig) -> dict[str, Phase]:
     }
 
 
-PURPOSES = (*PHASES, "judge", "monitor", "evaluate", "collect")
+PURPOSES = (*PHASES, "gate", "monitor", "evaluate", "collect")
 
 
 def purpose_key(epoch_key: jax.Array, purpose: str) -> jax.Array:

@@ -23,11 +23,11 @@ from jaxrl.train.state import apply_gradients
 def update_reward_end(
     state: AgentState, batch: Segment, key: jax.Array, axis_name: str | None = None
 ) -> tuple[AgentState, dict[str, jax.Array]]:
-    """One gradient step on a batch of segments `[B, heads.length]`.
+    """One gradient step on a batch of segments `[B, reward_end_learning.length]`.
 
     Args:
       state: the agent.
-      batch: segments `[B, heads.length]` from the replay.
+      batch: segments `[B, reward_end_learning.length]` from the replay.
       key: PRNG key of sampled latents and noise.
       axis_name: device axis that examples are spread over under pmap; None otherwise.
 
@@ -50,10 +50,10 @@ def update_reward_end(
         return sum(losses), (losses, accuracies(signs, end, steps, axis_name))
 
     (loss, (losses, accuracy)), grads = jax.value_and_grad(loss_of, has_aux=True)(
-        state.heads.params
+        state.reward_end.params
     )
-    heads, norm = apply_gradients(
-        state.heads, parallel.mean(grads, axis_name), optimizers(state.spec).heads
+    learner, norm = apply_gradients(
+        state.reward_end, parallel.mean(grads, axis_name), optimizers(state.spec).reward_end
     )
     metrics = {
         "loss": loss,
@@ -63,7 +63,7 @@ def update_reward_end(
         "end_accuracy": accuracy[1],
         "gradient_norm": norm,
     }
-    return state.replace(heads=heads), metrics
+    return state.replace(reward_end=learner), metrics
 
 
 def training_pairs(state: AgentState, batch: Segment, key: jax.Array, axis_name: str | None = None):
@@ -79,7 +79,7 @@ def training_pairs(state: AgentState, batch: Segment, key: jax.Array, axis_name:
     Returns:
       `(z_before, z_after)`, each `[B, T - 1, h, w, C]`.
     """
-    spec, learning = state.spec, state.spec.config.heads
+    spec, learning = state.spec, state.spec.config.reward_end_learning
     z = encode(state, batch.frame, batch.frame_mask)
     keys = jax.vmap(lambda k: jax.random.split(k, 3))(parallel.example_keys(key, len(z), axis_name))
     z_next = z[:, 1:]

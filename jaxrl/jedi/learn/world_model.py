@@ -47,7 +47,8 @@ def update_world_model(
     Returns:
       The agent with a new world model and target encoder, and float32 scalar metrics: "loss",
       "denoising", "latent_std" (mean over dimensions), "gradient_norm", and by mode "hinge" or
-      "reconstruction"; also "heads" (nats), if the reward and end model's loss shapes the latents.
+      "reconstruction"; also "reward_end" (nats), if the reward and end model's loss shapes the
+      latents.
     """
     compute = jax.value_and_grad(OBJECTIVES[state.spec.config.mode], has_aux=True)
     (_, metrics), grads = compute(state.world.params, state, batch, key, axis_name)
@@ -82,9 +83,12 @@ def jedi_loss(
     hinge = jax.nn.relu(learning.hinge_floor - std).mean()
     loss = denoising + learning.hinge_weight * hinge
     metrics = {"denoising": denoising, "hinge": hinge, "latent_std": std.mean()}
-    if learning.heads_gradient > 0:
-        heads = frozen_reward_end_loss(state, z, targets, batch, axis_name)
-        loss, metrics = loss + learning.heads_gradient * heads, {**metrics, "heads": heads}
+    if learning.reward_end_gradient > 0:
+        shared = frozen_reward_end_loss(state, z, targets, batch, axis_name)
+        loss, metrics = (
+            loss + learning.reward_end_gradient * shared,
+            {**metrics, "reward_end": shared},
+        )
     return loss, {"loss": loss, **metrics}
 
 
@@ -259,7 +263,7 @@ def frozen_reward_end_loss(
     n = z.shape[1]
     sequence = jnp.concatenate([z, jax.lax.stop_gradient(targets[:, :1])], axis=1)
     memory, model = reward_end_memory(state.spec, (len(z),)), networks(state.spec).reward_end
-    params = jax.lax.stop_gradient(state.heads.params)
+    params = jax.lax.stop_gradient(state.reward_end.params)
     steps = batch.window(0, n)
     _, reward, end = model.apply(
         {"params": params}, memory, sequence[:, :-1], sequence[:, 1:], steps.action, steps.step_mask

@@ -51,8 +51,8 @@ class OfflineConfig:
     """
     epochs: int = 10
     """Epochs; each ends with an examination on the held-out episodes."""
-    updates: jedi.Updates = jedi.Updates(behaviour=0)
-    """Updates of each part in one epoch. With `behaviour` above 0 a policy is learned inside the
+    updates: jedi.Updates = jedi.Updates(behavior=0)
+    """Updates of each part in one epoch. With `behavior` above 0 a policy is learned inside the
     world model, once its gate is open.
     """
     agent: jedi.AgentConfig = jedi.AgentConfig()

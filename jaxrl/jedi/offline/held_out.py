@@ -34,7 +34,7 @@ class HeldOut(NamedTuple):
     gain.
     """
     around: Segment
-    """`[B, heads.length]`, for rewards and ends."""
+    """`[B, reward_end_learning.length]`, for rewards and ends."""
     endings: Segment
     """`[gate.segments, context + gate.horizon]`, finishing with an end, for imagination."""
     usable: jax.Array
@@ -60,7 +60,7 @@ def _draw(replay: Replay, keys, agent: AgentConfig, gate: GateConfig, count: int
     future = many(
         buffer.draw_frames, keys[0], agent.context + agent.world_model.autoregressive_steps
     )
-    around = many(buffer.draw_around, keys[1], agent.heads.length)
+    around = many(buffer.draw_around, keys[1], agent.reward_end_learning.length)
     draw, usable = draw_endings(replay.index, gate, agent.context, keys[2])
     return future, around, buffer.gather(replay, draw), usable
 
@@ -102,7 +102,7 @@ def examine(agent: AgentState, seen: HeldOut, gate: GateConfig) -> dict[str, jax
     found = {"held_out/denoising": world["denoising"]}
     found |= {
         f"held_out/{name}": value
-        for name, value in examine_heads(agent, seen.around, keys[1]).items()
+        for name, value in examine_reward_end(agent, seen.around, keys[1]).items()
     }
     found |= {
         f"imagined/{name}": value
@@ -112,15 +112,15 @@ def examine(agent: AgentState, seen: HeldOut, gate: GateConfig) -> dict[str, jax
     return found | {f"monitor/{name}": value for name, value in statistics.items()}
 
 
-def examine_heads(agent: AgentState, batch: Segment, key: jax.Array) -> dict[str, jax.Array]:
-    """Losses and accuracies of the reward and end model on segments `[B, heads.length]`, treated as
-    in training.
+def examine_reward_end(agent: AgentState, batch: Segment, key: jax.Array) -> dict[str, jax.Array]:
+    """Losses and accuracies of the reward and end model on segments
+    `[B, reward_end_learning.length]`, treated as in training.
     """
     z, z_next = training_pairs(agent, batch, key)
     steps = batch.window(0, batch.action.shape[1] - 1)
     memory, model = reward_end_memory(agent.spec, (len(z),)), networks(agent.spec).reward_end
     _, reward, end = model.apply(
-        {"params": agent.heads.params}, memory, z, z_next, steps.action, steps.step_mask
+        {"params": agent.reward_end.params}, memory, z, z_next, steps.action, steps.step_mask
     )
     values = agent.spec.config.reward_end.values
     signs = class_logits(values, reward)  # also of sizes, so that runs can be compared

@@ -79,10 +79,8 @@ def game_for(run_dir: str | Path, env: str | None) -> MakeEnv:
             "with --env"
         )
     config, found = read_offline(run_dir)
-    if config.updates.behaviour == 0:
-        raise UserError(
-            f"{run_dir} learned no policy: start a run with --updates.behaviour above 0"
-        )
+    if config.updates.behavior == 0:
+        raise UserError(f"{run_dir} learned no policy: start a run with --updates.behavior above 0")
 
     def make_env():
         return make(env, found.frame_size)
@@ -135,7 +133,7 @@ def learn(config: OfflineConfig, run_dir: str | Path, say: Callable[[str], None]
         )
 
     def one_stage(session, stop, say):
-        if STAGES[session.counters.stage] == "look":
+        if STAGES[session.counters.stage] == "end_epoch":
             end_epoch(session, seen, names, say)
         else:
             run_stage(session, stop, say)
@@ -247,7 +245,7 @@ def summary_line(line: dict[str, Any], epochs: int) -> str:
         ("reward acc", "held_out/reward_accuracy"),
         ("end acc", "held_out/end_accuracy"),
         ("end recall", "imagined/end_recall"),
-        ("imagined", "behaviour/imagined_return"),
+        ("imagined", "behavior/imagined_return"),
     ]
     values = chosen_values(line, shown)
     return f"epoch {line['epoch'] + 1}/{epochs}  {values}  {time_taken(line, epochs)}"

@@ -135,13 +135,16 @@ def monitors(rows, config: JediConfig) -> bytes:
 
 LOSSES = (
     ("world model", {"world_model/denoising": "denoising", "world_model/hinge": "hinge"}),
-    ("reward and end model, nats", {"heads/reward_loss": "reward", "heads/end_loss": "end"}),
+    (
+        "reward and end model, nats",
+        {"reward_end/reward_loss": "reward", "reward_end/end_loss": "end"},
+    ),
     (
         "reward and end model, accuracy",
-        {"heads/reward_accuracy": "reward", "heads/end_accuracy": "end"},
+        {"reward_end/reward_accuracy": "reward", "reward_end/end_accuracy": "end"},
     ),
-    ("imagined", {"behaviour/imagined_return": "return", "behaviour/imagined_value": "value"}),
-    ("entropy of the policy", {"behaviour/entropy": "nats"}),
+    ("imagined", {"behavior/imagined_return": "return", "behavior/imagined_value": "value"}),
+    ("entropy of the policy", {"behavior/entropy": "nats"}),
     ("probe decoder (pictures only)", {"probe/loss": "squared error"}),
 )
 """Panels: title, and label by metric."""
@@ -158,9 +161,9 @@ def losses(rows) -> bytes:
 PARTS = (
     "collect",
     "world_model",
-    "heads",
-    "judge",
-    "behaviour",
+    "reward_end",
+    "gate",
+    "behavior",
     "probe",
     "monitor",
     "evaluate",

@@ -14,6 +14,7 @@ from jaxrl.jedi.diagnostics.open_loop import Comparison, Stretch
 from jaxrl.jedi.offline.config import Found, OfflineConfig, data_name, read_offline, shared
 from jaxrl.jedi.report.figures import as_shares, draw_panels, panels
 from jaxrl.jedi.report.recorded import compare_recorded, held_out_episode, restore
+from jaxrl.jedi.report.rows import read_rows
 from jaxrl.jedi.report.run import (
     DRAWN,
     NAMES,
@@ -24,7 +25,6 @@ from jaxrl.jedi.report.run import (
     from_here,
     shown,
 )
-from jaxrl.train.metrics import read_metrics
 
 
 def write_offline_report(run_dir: str | Path) -> Path:
@@ -37,7 +37,7 @@ def write_offline_report(run_dir: str | Path) -> Path:
     """
     folder = resolve_path(run_dir)
     config, found = read_offline(folder)
-    rows = read_metrics(folder)
+    rows = read_rows(folder)
     if not rows:
         raise UserError(f"{folder} has no finished epoch yet, so there is nothing to report")
     comparison = compare_recorded(
@@ -155,5 +155,5 @@ def next_steps(folder: Path) -> str:
     return f"""# watch another held-out episode
 {start} imagine --run-dir {folder} --seed 1 --out imagined.gif
 
-# play a game with the policy, if one was learned (--updates.behaviour) and there is a game
+# play a game with the policy, if one was learned (--updates.behavior) and there is a game
 {start} evaluate --run-dir {folder} --env my_package.my_game:make"""

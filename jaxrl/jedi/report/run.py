@@ -33,9 +33,9 @@ from jaxrl.jedi.report.figures import (
 )
 from jaxrl.jedi.report.film import animation, film_strip
 from jaxrl.jedi.report.outcome import outcome
+from jaxrl.jedi.report.rows import read_rows
 from jaxrl.jedi.training.checkpoints import restore_agent
 from jaxrl.train.config import from_dict
-from jaxrl.train.metrics import read_metrics
 from jaxrl.train.rundir import read_config
 
 NAMES = {"jedi": "JEDI", "pixel": "Pixel diffusion", "separate": "Separately trained latents"}
@@ -63,7 +63,7 @@ def write_report(run_dir: str | Path, make_env: MakeEnv | None = None) -> Path:
     """
     folder = resolve_path(run_dir)
     config = from_dict(JediConfig, read_config(folder))
-    rows = read_metrics(folder)
+    rows = read_rows(folder)
     if not rows:
         raise UserError(f"{folder} has no finished epoch yet, so there is nothing to report")
     env = make_game(config) if make_env is None else make_env()
@@ -157,7 +157,7 @@ def summary(config: JediConfig, rows) -> str:
     last = rows[-1]
     updates = ", ".join(
         f"{sum(row.get(f'{part}/updates') or 0 for row in rows):,} {part.replace('_', ' ')}"
-        for part in ("world_model", "heads", "behaviour")
+        for part in ("world_model", "reward_end", "behavior")
     )
     return (
         f"Seed {config.seed}, {last['env_steps']:,} environment steps, {len(rows)} epochs, "

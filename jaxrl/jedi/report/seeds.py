@@ -12,10 +12,10 @@ from jaxrl.app.plots import line_with_band, new_figure, to_png
 from jaxrl.app.stats import t_interval
 from jaxrl.jedi.config import JediConfig
 from jaxrl.jedi.report.figures import series
+from jaxrl.jedi.report.rows import read_rows
 from jaxrl.jedi.report.run import write_report
 from jaxrl.jedi.training.many_runs import seed_folders
 from jaxrl.train.config import from_dict
-from jaxrl.train.metrics import read_metrics
 from jaxrl.train.rundir import read_config
 
 
@@ -41,7 +41,7 @@ def write_seeds_report(run_dir: str | Path) -> Path:
     if not runs:
         raise UserError(f"{folder} holds no run and no seeds: name the folder of a training")
     pages = [write_report(run) for run in runs]
-    rows = {run.name: read_metrics(run) for run in runs}
+    rows = {run.name: read_rows(run) for run in runs}
     out = folder / "report"
     out.mkdir(exist_ok=True)
     picture = returns(rows)

@@ -83,10 +83,27 @@ def save(session: Session, score: float | None = None) -> None:
         "frames": names,
         "games": games,
     }
-    session.checkpoints.save(step, {"agent": session.agent, "index": index}, record, score)
+    tree = {"agent": stored(session.agent), "index": index}
+    session.checkpoints.save(step, tree, record, score)
     session.files[step] = _files_of(record)
     session.saved_heads = index.head
     _tidy(session)
+
+
+def stored(agent: AgentState) -> dict[str, Any]:
+    """The agent's parts by their names on disk, which are those of version 0.1."""
+    return {
+        "world": agent.world,
+        "target": agent.target,
+        "heads": agent.reward_end,
+        "policy": agent.policy,
+        "probe": agent.probe,
+    }
+
+
+def with_stored(agent: AgentState, parts: dict[str, Any]) -> AgentState:
+    """The agent with parts that `stored` named."""
+    return agent.replace(**{"reward_end" if n == "heads" else n: parts[n] for n in parts})
 
 
 def _save_play(session: Session, step: int, index, games) -> tuple[list[str], str]:
@@ -140,10 +157,11 @@ def restore(session: Session) -> None:
     for step in steps[:-1]:
         record = session.checkpoints.record(step)
         session.files[step] = _files_of(record)
-    template = {"agent": session.agent, "index": session.store.index}
+    template = {"agent": stored(session.agent), "index": session.store.index}
     tree, record = session.checkpoints.restore(template)
     session.files[steps[-1]] = _files_of(record)
-    session.agent = replicate(jax.tree.map(jnp.asarray, tree["agent"]), session.store.mesh)
+    restored = with_stored(session.agent, jax.tree.map(jnp.asarray, tree["agent"]))
+    session.agent = replicate(restored, session.store.mesh)
     if not session.static:
         folder, size = session.folder / "replay", int(np.prod(session.agent.spec.frame_shape))
         session.store.load(
@@ -193,13 +211,12 @@ def restore_agent(
             f"{run_dir} has no evaluated checkpoint yet: leave out --checkpoint best, which then "
             "takes the last one"
         )
-    template = {
-        "agent": fresh_agent(config, env),
-        "index": init_index(config.replay, config.game.num_envs),
-    }
+    fresh = fresh_agent(config, env)
+    template = {"agent": stored(fresh), "index": init_index(config.replay, config.game.num_envs)}
     tree, record = checkpoints.restore(template, step)
     checkpoints.close()
-    return jax.tree.map(jnp.asarray, tree["agent"]), record["counters"]["env_steps"]
+    agent = with_stored(fresh, jax.tree.map(jnp.asarray, tree["agent"]))
+    return agent, record["counters"]["env_steps"]
 
 
 class Runs(NamedTuple):

@@ -261,8 +261,8 @@ def summary_line(line: dict[str, Any], epochs: int) -> str:
         ("loss", "world_model/denoising"),
         *LATENTS,
         ("end recall", "gate/end_recall"),
-        ("reward acc", "heads/reward_accuracy"),
-        ("entropy", "behaviour/entropy"),
+        ("reward acc", "reward_end/reward_accuracy"),
+        ("entropy", "behavior/entropy"),
     ]
     values = chosen_values(line, shown)
     waiting = "" if line["gate/open"] else "  (behavior waits for its gate)"

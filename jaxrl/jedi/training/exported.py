@@ -27,7 +27,7 @@ def parts_of(agent: AgentState) -> dict[str, object]:
     return {
         "world": world,
         "target": agent.target,
-        "heads": agent.heads.params,
+        "heads": agent.reward_end.params,  # its name in files, since 0.1
         "policy": agent.policy.params,
         "probe": agent.probe.params,
     }
@@ -95,7 +95,7 @@ def read_agent(folder: Path, fresh: AgentState) -> tuple[AgentState, int]:
     return fresh.replace(
         world=fresh.world.replace(params=world),
         target=parts["target"],
-        heads=fresh.heads.replace(params=parts["heads"]),
+        reward_end=fresh.reward_end.replace(params=parts["heads"]),
         policy=fresh.policy.replace(params=parts["policy"]),
         probe=fresh.probe.replace(params=parts["probe"], updates=jnp.int32(probe_updates)),
     ), env_steps

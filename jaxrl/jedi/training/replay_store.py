@@ -146,7 +146,7 @@ def phase_program(phase: Phase):
     less optimization, in half the time; those of the policy and the decoder are slower then
     (figures: docs/lab/jedi.md).
     """
-    return _run_phase_quickly if phase.name in ("world_model", "heads") else _run_phase
+    return _run_phase_quickly if phase.name in ("world_model", "reward_end") else _run_phase
 
 
 @functools.cache

@@ -13,6 +13,7 @@ from jaxrl.jedi import agent as agents
 from jaxrl.jedi.agent import AgentState
 from jaxrl.jedi.config import JediConfig
 from jaxrl.jedi.diagnostics.collapse import Exam
+from jaxrl.jedi.old_names import present_names
 from jaxrl.jedi.play.collect import HostPlayers, JaxPlayers
 from jaxrl.jedi.training.replay_store import Store
 from jaxrl.train.checkpoint import Checkpoints
@@ -82,7 +83,9 @@ class EpochSoFar:
     def from_record(cls, record: dict[str, Any]) -> "EpochSoFar":
         """Read the "partial" of a checkpoint; version 0.1 called the gate "judgement"."""
         renamed = {"judgement": "gate"}
-        return cls(**{renamed.get(name, name): value for name, value in record.items()})
+        return cls(
+            **{renamed.get(name, name): present_names(value) for name, value in record.items()}
+        )
 
 
 @dataclass

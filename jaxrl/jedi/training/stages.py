@@ -38,7 +38,7 @@ from jaxrl.train import hosts
 from jaxrl.train.parallel import platform
 from jaxrl.train.signals import StopRequest
 
-STAGES = ("collect", "world_model", "heads", "judge", "behaviour", "probe", "look")
+STAGES = ("collect", "world_model", "reward_end", "gate", "behavior", "probe", "end_epoch")
 CALL_SECONDS = {"cpu": 1.5}
 """Length of one call to the device, by platform; 15 s elsewhere."""
 
@@ -54,7 +54,7 @@ def run_stage(session: Session, stop: StopRequest, say) -> None:
         stage, complete = "learn", True
     elif stage in PHASES:
         complete = learn(session, PHASES[stage], stop)
-    elif stage == "judge":
+    elif stage == "gate":
         complete = open_gate(session)
     else:
         end_epoch(session, began, stop, say)
@@ -62,7 +62,7 @@ def run_stage(session: Session, stop: StopRequest, say) -> None:
     note_time(session, stage, time.monotonic() - began)
     if complete:
         next_stage(
-            session, STAGES.index("look") if stage == "learn" else session.counters.stage + 1
+            session, STAGES.index("end_epoch") if stage == "learn" else session.counters.stage + 1
         )
 
 
@@ -167,13 +167,13 @@ def counts(session: Session) -> Updates:
     """
     schedule, counters = session.config.schedule, session.counters
     due = schedule.first_epoch if counters.epoch == 0 else schedule.per_epoch
-    behaviour = (
-        schedule.first_epoch.behaviour
+    behavior = (
+        schedule.first_epoch.behavior
         if counters.opened == counters.epoch
-        else schedule.per_epoch.behaviour
+        else schedule.per_epoch.behavior
     )
     probe = due.probe if "probe" in phases_of(session.config.agent) else 0
-    return dataclasses.replace(due, behaviour=behaviour if counters.opened >= 0 else 0, probe=probe)
+    return dataclasses.replace(due, behavior=behavior if counters.opened >= 0 else 0, probe=probe)
 
 
 def learn(session: Session, phase: Phase, stop: StopRequest) -> bool:
@@ -231,9 +231,9 @@ def learn_epoch(session: Session) -> None:
 
 def epoch_counts(session: Session) -> Counts:
     """Updates of this epoch, as one program decides on them."""
-    due, steady = counts(session), session.config.schedule.per_epoch.behaviour
-    at_opening = session.config.schedule.first_epoch.behaviour
-    return Counts(due.world_model, due.heads, steady, due.probe, at_opening)
+    due, steady = counts(session), session.config.schedule.per_epoch.behavior
+    at_opening = session.config.schedule.first_epoch.behavior
+    return Counts(due.world_model, due.reward_end, steady, due.probe, at_opening)
 
 
 def note_learning(session: Session, record: EpochRecord) -> None:
@@ -313,7 +313,7 @@ def open_gate(session: Session) -> bool:
     has come.
     """
     gate, context = session.config.gate, session.agent.spec.config.context
-    key_draw, key_gate = jax.random.split(purpose_key(session.epoch_key, "judge"))
+    key_draw, key_gate = jax.random.split(purpose_key(session.epoch_key, "gate"))
     draw, usable = _draw_endings(session.store.index, gate, context, key_draw)
     gate_result = jax.device_get(
         _run_gate(session.agent, session.store.gather(draw), usable, key_gate)

@@ -11,10 +11,10 @@ COUNTS = (
     "agent.sampler.steps",
     "agent.world_model.batch",
     "agent.world_model.autoregressive_steps",
-    "agent.heads.batch",
-    "agent.behaviour.batch",
-    "agent.behaviour.horizon",
-    "agent.behaviour.num_reset_starts",
+    "agent.reward_end_learning.batch",
+    "agent.behavior.batch",
+    "agent.behavior.horizon",
+    "agent.behavior.num_reset_starts",
     "agent.probe.batch",
     "replay.capacity",
     "replay.episodes",
@@ -64,7 +64,7 @@ def check(config: JediConfig) -> None:
             )
     longest = max(
         config.agent.context + config.agent.world_model.autoregressive_steps,
-        config.agent.heads.length,
+        config.agent.reward_end_learning.length,
         config.agent.context + config.gate.horizon,
     )
     if config.replay.capacity // lanes < 2 * longest:
@@ -92,5 +92,5 @@ def batch_sizes(config: JediConfig) -> dict[str, int]:
     """Batch sizes that several devices share."""
     return {
         f"agent.{name}.batch": getattr(config.agent, name).batch
-        for name in ("world_model", "heads", "behaviour", "probe")
+        for name in ("world_model", "reward_end_learning", "behavior", "probe")
     }

@@ -68,7 +68,7 @@ def run_ahead(sessions: list[Session]) -> None:
             note_time(session, "learn", seconds)
             if number + 1 < epochs:
                 write_unseen_epoch(session, seconds)
-        next_stage(session, STAGES.index("look"))
+        next_stage(session, STAGES.index("end_epoch"))
 
 
 def plan_of(config: JediConfig) -> EpochPlan:

@@ -39,7 +39,9 @@ def assert_same_rows(ours, theirs):
             {k: v for k, v in row.items() if not k.startswith(("time/", "compile/", "memory/"))}
             for row in (a, b)
         )
-        summed = [k for k in b if k.startswith(("world_model/", "heads/", "behaviour/", "probe/"))]
+        summed = [
+            k for k in b if k.startswith(("world_model/", "reward_end/", "behavior/", "probe/"))
+        ]
         assert {k: a.pop(k) for k in summed} == pytest.approx(
             {k: b.pop(k) for k in summed}, rel=1e-5
         )

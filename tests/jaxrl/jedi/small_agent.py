@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jaxrl.jedi.agent import AgentState, init
 from jaxrl.jedi.config import (
     AgentConfig,
-    BehaviourLearning,
+    BehaviorLearning,
     ProbeLearning,
     RewardEndLearning,
     WorldModelLearning,
@@ -28,8 +28,8 @@ CONFIG = AgentConfig(
     reward_end=RewardEndConfig((1,), (8,), cond_width=8, lstm_width=8),
     actor_critic=ActorCriticConfig((8,), (True,), lstm_width=8),
     world_model=WorldModelLearning(batch=4),
-    heads=RewardEndLearning(batch=4, length=5),
-    behaviour=BehaviourLearning(batch=4, horizon=3),
+    reward_end_learning=RewardEndLearning(batch=4, length=5),
+    behavior=BehaviorLearning(batch=4, horizon=3),
     probe=ProbeLearning(batch=4, widths=(8, 8)),
 )
 

@@ -17,7 +17,9 @@ from tests.jaxrl.jedi import small_agent
 
 AGENT = replace(
     small_agent.CONFIG,
-    heads=replace(small_agent.CONFIG.heads, candidates=3, carry_sampled=True),
+    reward_end_learning=replace(
+        small_agent.CONFIG.reward_end_learning, candidates=3, carry_sampled=True
+    ),
     reward_end=replace(
         small_agent.CONFIG.reward_end,
         reward_prior=(0.2, 0.6, 0.2),
@@ -25,7 +27,7 @@ AGENT = replace(
         change_width=4,
     ),
 )
-"""With all that is off by default in the heads."""
+"""With all that is off by default in the learning of rewards and ends."""
 CONFIG = JediConfig(
     env="catch",
     game=GameConfig(frame_size=16, num_envs=4),

@@ -271,9 +271,9 @@ def test_a_wrong_name_or_type_of_an_option_is_refused_by_the_parser(arguments):
 
 def test_another_configuration_in_the_folder_names_the_field(finished):
     status, _, err = inside(
-        "train", *SMALL, "--run-dir", finished.folder, "--agent.behaviour.gamma", "0.9"
+        "train", *SMALL, "--run-dir", finished.folder, "--agent.behavior.gamma", "0.9"
     )
-    assert status == 2 and "agent.behaviour.gamma is 0.985 there and 0.9 here" in err
+    assert status == 2 and "agent.behavior.gamma is 0.985 there and 0.9 here" in err
 
 
 def test_actions_outside_the_game_are_refused(finished, tmp_path):

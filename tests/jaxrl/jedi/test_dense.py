@@ -23,7 +23,7 @@ CONFIG = replace(
     denoiser=replace(PLAIN.denoiser, kind="dense"),
     reward_end=replace(PLAIN.reward_end, kind="dense", lstm_width=0),
     actor_critic=replace(PLAIN.actor_critic, kind="dense"),
-    behaviour=replace(PLAIN.behaviour, normalize=True, replay_weight=1.0, replay_length=3),
+    behavior=replace(PLAIN.behavior, normalize=True, replay_weight=1.0, replay_length=3),
 )
 
 
@@ -36,7 +36,7 @@ def test_every_part_learns_and_nothing_else_moves(agent):
     key = jax.random.key(1)
     steps = {
         "world": (update_world_model, (4,), 4),
-        "heads": (update_reward_end, (4,), 5),
+        "reward_end": (update_reward_end, (4,), 5),
         "policy": (update_actor_critic, (4, 2), 5),
     }
     for part, (update, leading, size) in steps.items():
@@ -45,7 +45,7 @@ def test_every_part_learns_and_nothing_else_moves(agent):
         for number in range(3):  # the first has learning rate 0
             after, metrics = step(after, batch, jax.random.fold_in(key, number))
         assert np.isfinite(jax.tree.leaves(metrics)).all()
-        for other in ("world", "heads", "policy"):
+        for other in ("world", "reward_end", "policy"):
             same = all(
                 np.array_equal(a, b)
                 for a, b in zip(
@@ -65,7 +65,7 @@ def test_a_model_of_rewards_without_memory_knows_only_the_step(agent):
     z = jax.random.normal(keys[0], (5, *agent.spec.latent_shape))
     model, action = networks(agent.spec).reward_end, jnp.array([0, 1, 2, 0])
     params = jax.tree.map(
-        lambda p: p + 0.1 * jax.random.normal(keys[1], p.shape), agent.heads.params
+        lambda p: p + 0.1 * jax.random.normal(keys[1], p.shape), agent.reward_end.params
     )
     memory = reward_end_memory(agent.spec, ())
     assert memory.hidden.shape == (0,)

@@ -9,8 +9,8 @@ from tests.jaxrl.jedi.test_modes import agent
 
 STEPS = {
     "world_model": (update_world_model, (4,), 4),
-    "heads": (update_reward_end, (4,), 5),
-    "behaviour": (update_actor_critic, (4, 2), 2),
+    "reward_end": (update_reward_end, (4,), 5),
+    "behavior": (update_actor_critic, (4, 2), 2),
 }
 
 
@@ -20,7 +20,7 @@ STEPS = {
         *((name, "jedi") for name in STEPS),
         ("world_model", "separate"),
         pytest.param("world_model", "pixel", marks=pytest.mark.slow),
-        ("behaviour", "pixel"),
+        ("behavior", "pixel"),
     ],
 )
 def test_steps_export_for_tpu_and_cuda(name, mode, key):

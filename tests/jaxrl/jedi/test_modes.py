@@ -49,7 +49,9 @@ def test_pixel_mode_has_the_parameters_of_diamond():
     """Counts from DIAMOND's code: 4 actions, and per further action +64, +128, +513."""
 
     def counts(a):
-        return [count_params(tree) for tree in (a.world.params, a.heads.params, a.policy.params)]
+        return [
+            count_params(tree) for tree in (a.world.params, a.reward_end.params, a.policy.params)
+        ]
 
     assert counts(sizes("atari100k", "pixel")) == [4_405_955, 5_900_864, 3_229_637]
     assert counts(sizes("atari100k", "pixel", 5)) == [
@@ -64,9 +66,9 @@ def test_modes_of_a_preset_share_all_but_the_networks(preset):
     jedi, separate, pixel = (PRESETS[preset]("Breakout", mode) for mode in MODES)
     # only mode jedi has an encoder that gradients of rewards and ends can reach
     for other in (separate, pixel):
-        assert other.agent.world_model.heads_gradient == 0
+        assert other.agent.world_model.reward_end_gradient == 0
         assert replace(
-            other.agent.world_model, heads_gradient=jedi.agent.world_model.heads_gradient
+            other.agent.world_model, reward_end_gradient=jedi.agent.world_model.reward_end_gradient
         ) == (jedi.agent.world_model)
     world_model = jedi.agent.world_model
     assert (
@@ -75,7 +77,15 @@ def test_modes_of_a_preset_share_all_but_the_networks(preset):
     )
     own = {
         name: getattr(jedi.agent, name)
-        for name in ("mode", "encoder", "denoiser", "reward_end", "actor_critic", "edm", "heads")
+        for name in (
+            "mode",
+            "encoder",
+            "denoiser",
+            "reward_end",
+            "actor_critic",
+            "edm",
+            "reward_end",
+        )
     } | {"world_model": world_model}
     assert replace(pixel, agent=replace(pixel.agent, **own)) == jedi
     for mode in MODES:
@@ -168,7 +178,12 @@ def test_frames_are_their_own_latents():
 @pytest.mark.parametrize("mode", ["jedi", "separate", "pixel"])
 def test_every_phase_updates_its_own_part(mode):
     state = agent(mode)
-    parts = {"world_model": "world", "heads": "heads", "behaviour": "policy", "probe": "probe"}
+    parts = {
+        "world_model": "world",
+        "reward_end": "reward_end",
+        "behavior": "policy",
+        "probe": "probe",
+    }
     assert set(phases_of(state.spec.config)) == set(PHASES) - (
         {"probe"} if mode != "jedi" else set()
     )

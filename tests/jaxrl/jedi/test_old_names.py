@@ -9,7 +9,9 @@ import pytest
 import jaxrl.jedi
 from jaxrl.app import old_names
 from jaxrl.jedi.cli.options import Learn, parse, with_present_options
-from jaxrl.jedi.config import BehaviourLearning, Schedule, Updates
+from jaxrl.jedi import config
+from jaxrl.jedi.config import AgentConfig, BehaviorLearning, RewardEndLearning, Schedule, Updates
+from jaxrl.jedi.old_names import present_names
 from jaxrl.train.config import from_dict, to_dict
 
 RENAMED = {"update_heads": "update_reward_end", "update_behaviour": "update_actor_critic"}
@@ -35,9 +37,31 @@ def test_stored_fields_are_found_by_their_old_names():
     old = to_dict(Schedule(first_epoch=Updates(1), per_epoch=Updates(2)))
     old |= {"first": old.pop("first_epoch"), "steady": old.pop("per_epoch")}
     assert from_dict(Schedule, old) == Schedule(first_epoch=Updates(1), per_epoch=Updates(2))
-    old = to_dict(BehaviourLearning(num_reset_starts=3))
+    old = to_dict(BehaviorLearning(num_reset_starts=3))
     old["spare" + "_starts"] = old.pop("num_reset_starts")
-    assert from_dict(BehaviourLearning, old).num_reset_starts == 3
+    assert from_dict(BehaviorLearning, old).num_reset_starts == 3
+    now = AgentConfig(
+        reward_end_learning=RewardEndLearning(length=7), behavior=BehaviorLearning(gamma=0.5)
+    )
+    old = to_dict(now)
+    old |= {"heads": old.pop("reward_end_learning"), "behaviour": old.pop("behavior")}  # old name
+    old["world_model"]["heads_gradient"] = old["world_model"].pop("reward_end_gradient")
+    assert from_dict(AgentConfig, old) == now
+    assert from_dict(Updates, {"heads": 3, "behaviour": 4}) == Updates(  # old name
+        reward_end=3, behavior=4
+    )
+
+
+def test_metrics_of_old_runs_have_present_names():
+    old = {"heads/loss": 1, "behaviour/loss": 2, "time/judge": 3, "gate/open": 4}  # old name
+    wanted = {"reward_end/loss": 1, "behavior/loss": 2, "time/gate": 3, "gate/open": 4}
+    assert present_names(old) == wanted
+    assert present_names({"sums": {"heads": {"loss": 1}}}) == {"sums": {"reward_end": {"loss": 1}}}
+
+
+def test_a_class_is_found_by_its_old_name():
+    with pytest.warns(DeprecationWarning, match="is jaxrl.jedi.config.BehaviorLearning now"):
+        assert getattr(config, "Behaviour" + "Learning") is BehaviorLearning  # old name
 
 
 def test_old_options_are_taken_with_a_warning(capsys):
@@ -49,6 +73,14 @@ def test_old_options_are_taken_with_a_warning(capsys):
         *("--schedule.per-epoch.world_model=4", "--seed", "1"),
     ]
     assert capsys.readouterr().err.count("warning: ") == 2
+    old = {
+        "--agent.heads.length": "--agent.reward-end-learning.length",
+        "--agent.behaviour.spare-starts": "--agent.behavior.num-reset-starts",  # old name
+        "--agent.behaviour.gamma": "--agent.behavior.gamma",  # old name
+        "--schedule.first.heads": "--schedule.first-epoch.reward-end",
+        "--updates.behaviour": "--updates.behavior",  # old name
+    }
+    assert with_present_options(list(old)) == list(old.values())
 
 
 def test_importing_warns_of_nothing():

@@ -39,7 +39,7 @@ def test_its_configuration_is_that_of_today(folder):
 def test_its_agent_is_restored(folder):
     config = any_config(folder)
     agent, env_steps = restore_agent(folder, config, catch(16))
-    assert env_steps == 96 and int(agent.world.updates) == 9 and int(agent.heads.updates) == 7
+    assert env_steps == 96 and int(agent.world.updates) == 9 and int(agent.reward_end.updates) == 7
     leaves = jax.tree.leaves(agent.world.params)
     assert all(np.isfinite(leaf).all() for leaf in leaves)
     summary = evaluate_run(folder, config, EvaluateConfig(8))

@@ -21,14 +21,14 @@ FAST = OptimConfig(3e-3, 1e-2, 1.0, warmup=0)
 CONFIG = replace(
     small_agent.CONFIG,
     world_model=replace(small_agent.CONFIG.world_model, optim=FAST),
-    heads=replace(small_agent.CONFIG.heads, optim=FAST),
-    behaviour=replace(small_agent.CONFIG.behaviour, optim=FAST),
+    reward_end_learning=replace(small_agent.CONFIG.reward_end_learning, optim=FAST),
+    behavior=replace(small_agent.CONFIG.behavior, optim=FAST),
 )
 PARTS = [
     ("world_model", "denoising"),
-    ("heads", "reward_loss"),
-    ("heads", "end_loss"),
-    ("behaviour", "entropy"),
+    ("reward_end", "reward_loss"),
+    ("reward_end", "end_loss"),
+    ("behavior", "entropy"),
 ]
 
 
@@ -44,7 +44,7 @@ def losses():
             small_agent.FRAME,
             jax.random.key(0),
         )
-        for name in ("world_model", "heads", "behaviour"):
+        for name in ("world_model", "reward_end", "behavior"):
             agent, tally = run(
                 PHASES[name], agent, replay, jax.random.key(1), jnp.int32(0), jnp.int32(UPDATES)
             )

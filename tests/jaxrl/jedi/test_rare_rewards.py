@@ -171,18 +171,26 @@ def test_batches_of_the_heads_prefer_events_and_the_others_do_not():
         replay = buffer.append(replay, chunk._replace(reward=chunk.reward * (chunk.reward == 1)))
     config = replace(
         small_agent.CONFIG,
-        heads=replace(small_agent.CONFIG.heads, batch=64, candidates=5, preference=20.0),
+        reward_end_learning=replace(
+            small_agent.CONFIG.reward_end_learning, batch=64, candidates=5, preference=20.0
+        ),
     )
     agent = init(config, small_agent.ACTIONS, (16, 16, 3), jax.random.key(0))
     drawn = {
         name: draw_for(phase, agent.spec, replay.index, jax.random.key(1), replay.age_weights)
         for name, phase in PHASES.items()
     }
-    assert [name for name, draw in drawn.items() if draw.weight is not None] == ["heads"]
-    assert drawn["heads"].weight.shape == (64, 5) and len(np.unique(drawn["heads"].weight)) > 1
-    many = replace(small_agent.CONFIG, heads=replace(small_agent.CONFIG.heads, batch=64))
+    assert [name for name, draw in drawn.items() if draw.weight is not None] == ["reward_end"]
+    assert (
+        drawn["reward_end"].weight.shape == (64, 5)
+        and len(np.unique(drawn["reward_end"].weight)) > 1
+    )
+    many = replace(
+        small_agent.CONFIG,
+        reward_end_learning=replace(small_agent.CONFIG.reward_end_learning, batch=64),
+    )
     usual = draw_for(
-        PHASES["heads"],
+        PHASES["reward_end"],
         replace(agent.spec, config=many),
         replay.index,
         jax.random.key(1),
@@ -190,19 +198,25 @@ def test_batches_of_the_heads_prefer_events_and_the_others_do_not():
     )
     assert usual.weight is None
     assert (
-        eventful(replay.index, drawn["heads"]).mean() > eventful(replay.index, usual).mean() + 0.15
+        eventful(replay.index, drawn["reward_end"]).mean()
+        > eventful(replay.index, usual).mean() + 0.15
     )
 
 
 def test_a_sampled_latent_is_carried_into_the_next_step():
     config = replace(
-        small_agent.CONFIG, heads=replace(small_agent.CONFIG.heads, sampled_share=1.0, noise=0.0)
+        small_agent.CONFIG,
+        reward_end_learning=replace(
+            small_agent.CONFIG.reward_end_learning, sampled_share=1.0, noise=0.0
+        ),
     )
     batch, key = small_agent.segments(jax.random.key(5), (4,), 5), jax.random.key(6)
     batch = batch.replace(step_mask=batch.step_mask.at[0, 1].set(False))
     pairs = {}
     for carry in (False, True):
-        own = replace(config, heads=replace(config.heads, carry_sampled=carry))
+        own = replace(
+            config, reward_end_learning=replace(config.reward_end_learning, carry_sampled=carry)
+        )
         agent = init(own, small_agent.ACTIONS, (16, 16, 3), jax.random.key(0))
         pairs[carry] = tuple(map(np.asarray, jax.jit(training_pairs)(agent, batch, key)))
     (encoded, after), (before, same) = pairs[False], pairs[True]
@@ -224,7 +238,9 @@ def test_an_update_with_weights_moves_the_heads_alone():
     other, _ = update(
         agent, batch.replace(reward=batch.reward.at[3].set(1.0)), key
     )  # what counts for nothing changes nothing
-    for a, b in zip(jax.tree.leaves(changed.heads), jax.tree.leaves(other.heads), strict=True):
+    for a, b in zip(
+        jax.tree.leaves(changed.reward_end), jax.tree.leaves(other.reward_end), strict=True
+    ):
         np.testing.assert_array_equal(a, b)
     assert np.isfinite(list(map(float, metrics.values()))).all()
 
@@ -236,11 +252,11 @@ def test_an_update_with_weights_moves_the_heads_alone():
     heard, _ = update(
         agent, batch.replace(reward=batch.reward.at[1].set(1 - jnp.abs(batch.reward[1]))), key
     )
-    assert not same(heard.heads, changed.heads)
+    assert not same(heard.reward_end, changed.reward_end)
     assert (
         same(changed.world, agent.world)
         and same(changed.policy, agent.policy)
-        and not same(changed.heads, agent.heads)
+        and not same(changed.reward_end, agent.reward_end)
     )
 
 
@@ -248,23 +264,27 @@ def test_an_update_with_weights_moves_the_heads_alone():
     ("part", "change", "sentence"),
     [
         (
-            "heads",
+            "reward_end_learning",
             {"candidates": 0},
-            r"heads.candidates \(0\) and heads.preference \(16.0\) must be at least 1",
+            r"reward_end_learning.candidates \(0\) and its preference \(16.0\) must be at least 1",
         ),
-        ("heads", {"preference": 0.5}, r"heads.preference \(0.5\) must be at least 1"),
+        ("reward_end_learning", {"preference": 0.5}, r"its preference \(0.5\) must be at least 1"),
         (
             "reward_end",
             {"reward_prior": (0.5, 0.5)},
             "reward_end.reward_prior must be empty or 3 shares above 0",
         ),
         (
-            "heads",
+            "reward_end_learning",
             {"preference": float("nan")},
-            r"heads.preference \(nan\) must be at least 1, and finite",
+            r"its preference \(nan\) must be at least 1, and finite",
         ),
-        ("heads", {"sampled_share": 1.5}, r"heads.sampled_share \(1.5\) must be from 0 to 1"),
-        ("heads", {"noise": -1.0}, r"heads.noise \(-1.0\) 0 or more"),
+        (
+            "reward_end_learning",
+            {"sampled_share": 1.5},
+            r"reward_end_learning.sampled_share \(1.5\) must be from 0 to 1",
+        ),
+        ("reward_end_learning", {"noise": -1.0}, r"its noise \(-1.0\) 0 or more"),
         (
             "reward_end",
             {"reward_prior": (float("nan"), 0.9, 0.1)},

@@ -84,7 +84,7 @@ def preferred(values: str) -> tuple[int, float]:
     rewards that it imagined at last.
     """
     plain = small_agent.CONFIG
-    fast = replace(plain.heads.optim, learning_rate=1e-2, warmup=0)
+    fast = replace(plain.reward_end_learning.optim, learning_rate=1e-2, warmup=0)
     config = replace(
         plain,
         encoder=replace(plain.encoder, kind="fold", norm="position"),
@@ -94,9 +94,11 @@ def preferred(values: str) -> tuple[int, float]:
         ),
         actor_critic=replace(plain.actor_critic, kind="dense"),
         sampler=replace(plain.sampler, steps=1),
-        heads=replace(plain.heads, batch=16, optim=fast, sampled_share=0.0),
-        behaviour=replace(
-            plain.behaviour, batch=16, horizon=2, gamma=0.5, normalize=True, optim=fast
+        reward_end_learning=replace(
+            plain.reward_end_learning, batch=16, optim=fast, sampled_share=0.0
+        ),
+        behavior=replace(
+            plain.behavior, batch=16, horizon=2, gamma=0.5, normalize=True, optim=fast
         ),
     )
     agent = init(config, small_agent.ACTIONS, small_agent.FRAME, jax.random.key(0))

@@ -51,11 +51,11 @@ def agent():
     make = functools.partial(init, config, inner["num_actions"], (side, side, 3))
     fresh = jax.eval_shape(make, jax.random.key(0))
     denoiser = from_torch(GOLDEN.params("denoiser.inner_model."), fresh.world.params["denoiser"])
-    heads = from_torch(GOLDEN.params("rew_end_model."), fresh.heads.params)
+    reward_end = from_torch(GOLDEN.params("rew_end_model."), fresh.reward_end.params)
     return fresh.replace(
         world=fresh.world.replace(params={"encoder": {}, "denoiser": denoiser}),
         target={},
-        heads=fresh.heads.replace(params=heads),
+        reward_end=fresh.reward_end.replace(params=reward_end),
     )
 
 

@@ -51,7 +51,7 @@ def test_a_constant_map_becomes_zero_with_finite_gradient():
     assert np.isfinite(jax.grad(lambda x: jnp.sin(normalize_groups(x)).sum())(x)).all()
 
 
-def test_a_new_group_norm_only_normalises(key):
+def test_a_new_group_norm_only_normalizes(key):
     x = jnp.asarray(np.random.default_rng(0).normal(size=(2, 3, 3, 8)), jnp.float32)
     y, variables = GroupNorm().init_with_output(key, x)
     np.testing.assert_array_equal(y, normalize_groups(x))

@@ -143,7 +143,7 @@ def test_two_processes_train_as_one(tmp_path, form):
         name
         for name in one[-1]
         if name.split("/")[0]
-        in ("world_model", "heads", "behaviour", "probe", "monitor", "evaluate")
+        in ("world_model", "reward_end", "behavior", "probe", "monitor", "evaluate")
     ]
     assert len(names) > 20
     for mine, theirs in zip(one, two, strict=True):

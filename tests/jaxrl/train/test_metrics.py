@@ -30,12 +30,12 @@ def write(folder, steps, lines=None):
 
 def test_lines_come_back_in_order(tmp_path):
     log = MetricsLog(tmp_path)
-    log.write(10, {"loss": 0.5, "phase": "heads", "games": 3, "best": None, "rates": [1, 2]})
+    log.write(10, {"loss": 0.5, "phase": "reward_end", "games": 3, "best": None, "rates": [1, 2]})
     log.write(20, {"loss": 0.25})
     assert log.lines == 2
     log.close()
     assert read_metrics(tmp_path) == [
-        {"step": 10, "loss": 0.5, "phase": "heads", "games": 3, "best": None, "rates": [1, 2]},
+        {"step": 10, "loss": 0.5, "phase": "reward_end", "games": 3, "best": None, "rates": [1, 2]},
         {"step": 20, "loss": 0.25},
     ]
 

@@ -15,8 +15,8 @@ from tests.jaxrl.jedi import small_agent
 
 STEPS = {
     "world_model": (update_world_model, (8,), 4),
-    "heads": (update_reward_end, (8,), 5),
-    "behaviour": (update_actor_critic, (8, 2), 2),
+    "reward_end": (update_reward_end, (8,), 5),
+    "behavior": (update_actor_critic, (8, 2), 2),
     "probe": (update_decoder, (8,), 1),
 }
 
@@ -24,7 +24,10 @@ STEPS = {
 @pytest.mark.parametrize(
     "name",
     [
-        *(pytest.param(n, marks=pytest.mark.slow) for n in ("world_model", "heads", "behaviour")),
+        *(
+            pytest.param(n, marks=pytest.mark.slow)
+            for n in ("world_model", "reward_end", "behavior")
+        ),
         "probe",
     ],
 )

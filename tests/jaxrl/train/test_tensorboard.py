@@ -25,7 +25,7 @@ def events(folder):
 
 def test_the_finite_numbers_of_a_line_become_scalars(tmp_path):
     log = MetricsLog(tmp_path)
-    log.write(5, {"loss": 0.5, "games": 2, "bad": float("nan"), "phase": "heads"})
+    log.write(5, {"loss": 0.5, "games": 2, "bad": float("nan"), "phase": "reward_end"})
     log.close()
     found = [
         (e.step, e.summary.value[0].tag, e.summary.value[0].simple_value)

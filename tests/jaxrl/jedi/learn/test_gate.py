@@ -57,11 +57,13 @@ def with_end_logits(sign):
     made constant.
     """
     agent = small_agent.agent()
-    head = jax.tree.map(jnp.zeros_like, agent.heads.params["head"])
+    head = jax.tree.map(jnp.zeros_like, agent.reward_end.params["head"])
     names = sorted(head)
     head[names[0]]["bias"] = jnp.ones_like(head[names[0]]["bias"])
     head[names[-1]]["kernel"] = head[names[-1]]["kernel"].at[:, 4].set(float(sign))
-    return agent.replace(heads=agent.heads.replace(params={**agent.heads.params, "head": head}))
+    return agent.replace(
+        reward_end=agent.reward_end.replace(params={**agent.reward_end.params, "head": head})
+    )
 
 
 def test_segments_finish_with_the_frame_that_an_end_reached():

@@ -59,8 +59,10 @@ def test_a_share_of_the_segments_is_imagined(rolled):
     agent, batch, z, _, _ = rolled
 
     def pairs(share):
-        heads = replace(agent.spec.config.heads, open_loop_share=share, sampled_share=0.0, noise=0)
-        config = replace(agent.spec.config, heads=heads)
+        learning = replace(
+            agent.spec.config.reward_end_learning, open_loop_share=share, sampled_share=0.0, noise=0
+        )
+        config = replace(agent.spec.config, reward_end_learning=learning)
         changed = agent.replace(spec=replace(agent.spec, config=config))
         return training_pairs(changed, batch, jax.random.key(2))
 

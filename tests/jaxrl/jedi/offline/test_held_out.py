@@ -4,15 +4,17 @@ import jax
 import jax.numpy as jnp
 import pytest
 
-from jaxrl.jedi.offline.held_out import examine_heads
+from jaxrl.jedi.offline.held_out import examine_reward_end
 from tests.jaxrl.jedi import small_agent
 
-measure = jax.jit(examine_heads)
+measure = jax.jit(examine_reward_end)
 
 
 @pytest.fixture(scope="module")
 def batch():
-    return small_agent.segments(jax.random.key(1), (8,), small_agent.CONFIG.heads.length)
+    return small_agent.segments(
+        jax.random.key(1), (8,), small_agent.CONFIG.reward_end_learning.length
+    )
 
 
 def test_recall_is_accuracy_where_every_step_has_a_reward(batch, key):

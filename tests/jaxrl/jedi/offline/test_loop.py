@@ -119,7 +119,10 @@ def test_other_data_or_settings_in_the_same_folder_are_refused(whole, data, tmp_
     "change, sentence",
     [
         (lambda c: replace(c, epochs=0), "epochs is 0: it must be at least 1"),
-        (lambda c: replace(c, updates=replace(c.updates, heads=-1)), "updates.heads is -1"),
+        (
+            lambda c: replace(c, updates=replace(c.updates, reward_end=-1)),
+            "updates.reward_end is -1",
+        ),
         (lambda c: replace(c, monitor=replace(c.monitor, segments=0)), "monitor.segments is 0"),
         (lambda c: replace(c, frame_size=18), "cannot be halved 2 times"),
         (lambda c: replace(c, devices=9), "only 4"),
@@ -188,9 +191,9 @@ def test_report_and_imagine_and_evaluate(whole, tmp_path, capsys):
 
 
 def test_a_policy_learned_in_the_world_of_the_data_can_play_the_game(data, tmp_path, capsys):
-    config = small_data.on(data, epochs=1, updates=replace(small_data.CONFIG.updates, behaviour=2))
+    config = small_data.on(data, epochs=1, updates=replace(small_data.CONFIG.updates, behavior=2))
     learn(config, tmp_path, say=silent)
-    assert read_metrics(tmp_path)[-1]["behaviour/updates"] == 2
+    assert read_metrics(tmp_path)[-1]["behavior/updates"] == 2
     assert main(["evaluate", "--run-dir", str(tmp_path), "--env", "catch", "--episodes", "8"]) == 0
     assert "catch: mean return" in capsys.readouterr().out
     wrong = [

@@ -36,7 +36,7 @@ def test_a_round_trip_keeps_what_acts_and_imagines(folder, fresh):
     assert env_steps == 112 and int(agent.probe.updates) > 0
     pairs = [
         (agent.world.params["denoiser"], fresh.world.params["denoiser"]),
-        (agent.heads.params, fresh.heads.params),
+        (agent.reward_end.params, fresh.reward_end.params),
         (agent.policy.params, fresh.policy.params),
         (agent.probe.params, fresh.probe.params),
         (agent.target, jax.tree.map(lambda p: p + 0.5, fresh.target)),
@@ -53,7 +53,7 @@ def test_a_damaged_file_is_refused_with_its_name(folder, fresh, tmp_path, change
     content = (folder / FILE).read_bytes()
     (tmp_path / FILE).write_bytes({"cut": content[:-9], "empty": b""}.get(change, content))
     if change == "other networks":
-        fresh = fresh.replace(heads=fresh.heads.replace(params={}))
+        fresh = fresh.replace(reward_end=fresh.reward_end.replace(params={}))
     with pytest.raises(UserError, match=FILE):
         read_agent(tmp_path, fresh)
 

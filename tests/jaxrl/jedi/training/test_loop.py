@@ -41,11 +41,13 @@ def test_it_runs_the_schedule(whole):
     assert [row["env_steps"] for row in rows] == [64, 80, 96, 112]
     assert (
         rows[0]["world_model/updates"] == 3
-        and rows[1]["heads/updates"] == 2
-        and rows[1]["behaviour/updates"] == 2
+        and rows[1]["reward_end/updates"] == 2
+        and rows[1]["behavior/updates"] == 2
     )
     assert counters.updates == sum(
-        row[f"{p}/updates"] for row in rows for p in ("world_model", "heads", "behaviour", "probe")
+        row[f"{p}/updates"]
+        for row in rows
+        for p in ("world_model", "reward_end", "behavior", "probe")
     )
     assert state["['agent'].world.updates"] == sum(row["world_model/updates"] for row in rows)
     assert 0 < rows[0]["time/processor"] < rows[1]["time/processor"]
@@ -130,7 +132,7 @@ def test_a_whole_epoch_in_one_program_gives_the_same(whole, tmp_path):
     ours = final_state(config, tmp_path)[0]
     for name in state:
         np.testing.assert_allclose(ours[name], state[name], rtol=2e-3, atol=2e-4, err_msg=name)
-    assert read_metrics(tmp_path)[-1]["behaviour/updates"] == rows[-1]["behaviour/updates"]
+    assert read_metrics(tmp_path)[-1]["behavior/updates"] == rows[-1]["behavior/updates"]
 
 
 @pytest.mark.slow
@@ -146,9 +148,9 @@ def test_play_and_learning_in_one_program_give_the_same(whole, tmp_path):
     mine = read_metrics(tmp_path / "one")
     assert len(mine) == len(rows) == 4
     for ours_row, row in zip(mine, rows, strict=True):
-        for name in ("env_steps", "updates", "collect/games", "gate/open", "behaviour/updates"):
+        for name in ("env_steps", "updates", "collect/games", "gate/open", "behavior/updates"):
             assert ours_row[name] == row[name], name
-        for name in ("world_model/loss", "behaviour/loss", "gate/end_recall"):
+        for name in ("world_model/loss", "behavior/loss", "gate/end_recall"):
             np.testing.assert_allclose(ours_row[name], row[name], rtol=2e-3, atol=2e-4)
     assert "evaluate/return" in mine[-1] and "evaluate/return" not in mine[-2]
 
@@ -352,8 +354,8 @@ def test_four_devices_give_the_same(whole, tmp_path, changes):
     ours, theirs = read_metrics(tmp_path), whole[3]
     for name in (
         "world_model/loss",
-        "heads/loss",
-        "behaviour/loss",
+        "reward_end/loss",
+        "behavior/loss",
         "probe/loss",
         "monitor/latent_std",
         "monitor/context_gain",

@@ -39,7 +39,7 @@ def agent_of(config, folder):
     session = open_session(config, folder)
     close(session)
     return jax.device_get(
-        (session.agent.world.params, session.agent.heads.params, session.agent.policy.params)
+        (session.agent.world.params, session.agent.reward_end.params, session.agent.policy.params)
     )
 
 
@@ -70,9 +70,14 @@ def test_together_they_learn_what_each_learns_alone(finished, alone, both):
         rows, own = read_metrics(both / f"seed{seed}"), read_metrics(folder)[:2]
         assert len(rows) == len(own) == 2
         for row, other in zip(rows, own, strict=True):
-            for name in ("env_steps", "updates", "world_model/updates", "behaviour/updates"):
+            for name in ("env_steps", "updates", "world_model/updates", "behavior/updates"):
                 assert row[name] == other[name]
-            for name in ("world_model/loss", "heads/loss", "behaviour/loss", "monitor/latent_std"):
+            for name in (
+                "world_model/loss",
+                "reward_end/loss",
+                "behavior/loss",
+                "monitor/latent_std",
+            ):
                 assert row[name] == pytest.approx(other[name], rel=1e-3, abs=1e-4)
     leaves = zip(jax.tree.leaves(first), jax.tree.leaves(mine), strict=True)
     assert any(np.abs(a - b).max() > 1e-2 for a, b in leaves)  # the seeds differ

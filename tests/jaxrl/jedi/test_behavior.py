@@ -12,7 +12,7 @@ import pytest
 
 from jaxrl.jedi import agent as agents
 from jaxrl.jedi.imagination import imagine, prepare
-from jaxrl.jedi.learn.actor_critic import behaviour_loss, replay_value_loss, update_actor_critic
+from jaxrl.jedi.learn.actor_critic import behavior_loss, replay_value_loss, update_actor_critic
 from jaxrl.nn.recurrent import LSTMState
 from jaxrl.rl.losses import actor_critic_loss
 from jaxrl.rl.returns import lambda_returns
@@ -40,7 +40,7 @@ def rollout():
 
 def test_shapes_and_ranges():
     agent, _, found, metrics = rollout()
-    horizon = agent.spec.config.behaviour.horizon
+    horizon = agent.spec.config.behavior.horizon
     assert found.z.shape == (B, horizon, *agent.spec.latent_shape) and found.action.shape == (
         B,
         horizon,
@@ -72,7 +72,7 @@ def test_a_trajectory_begins_at_its_own_start_and_goes_on_from_its_spare_after_a
 
 def plain_loss(params, agent, rollout):
     """Step by step with the policy's own module, every reset taken from the record."""
-    model, learning = agents.networks(agent.spec).actor_critic, agent.spec.config.behaviour
+    model, learning = agents.networks(agent.spec).actor_critic, agent.spec.config.behavior
     logits, values = [], []
     for b in range(B):
         recorded = [
@@ -103,7 +103,7 @@ def plain_loss(params, agent, rollout):
 
 def test_the_gradient_over_the_record_is_that_of_the_plain_loss():
     agent, _, found, _ = rollout()
-    ours, _ = jax.grad(behaviour_loss, has_aux=True)(agent.policy.params, agent, found)
+    ours, _ = jax.grad(behavior_loss, has_aux=True)(agent.policy.params, agent, found)
     plain = jax.grad(plain_loss)(agent.policy.params, agent, found)
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-5), ours, plain)
     assert max(float(jnp.abs(g).max()) for g in jax.tree.leaves(ours)) > 1e-3
@@ -130,7 +130,7 @@ def test_only_the_policy_moves():
     after = agent
     for i in range(2):  # the first update has learning rate 0
         after, metrics = step(after, batch, jax.random.key(i))
-    for part in ("world", "target", "heads", "probe"):
+    for part in ("world", "target", "reward_end", "probe"):
         jax.tree.map(np.testing.assert_array_equal, getattr(agent, part), getattr(after, part))
     changed = [
         bool((a != b).any())
@@ -149,9 +149,9 @@ def test_imagination_follows_its_key(seed):
 
 
 def with_learning(agent, **changes):
-    """The agent with other settings of behaviour learning."""
+    """The agent with other settings of behavior learning."""
     config = agent.spec.config
-    config = replace(config, behaviour=replace(config.behaviour, **changes))
+    config = replace(config, behavior=replace(config.behavior, **changes))
     return agent.replace(spec=replace(agent.spec, config=config))
 
 
@@ -165,7 +165,7 @@ def test_normalized_advantages_do_not_depend_on_the_unit_of_reward():
 
     def policy_loss(unit):
         changed = found._replace(reward=unit * reward)
-        return behaviour_loss(params, agent, changed)[1]["policy_loss"]
+        return behavior_loss(params, agent, changed)[1]["policy_loss"]
 
     np.testing.assert_allclose(policy_loss(1.0), policy_loss(7.0), rtol=1e-4)
     assert abs(policy_loss(1e-6)) < 1e-3  # too small to be blown up
