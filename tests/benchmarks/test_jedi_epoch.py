@@ -29,7 +29,7 @@ ROW = {
     "time/behavior": 8.0,
     "time/probe": 1.0,
     "time/collect": 0.5,
-    "time/judge": 0.25,
+    "time/gate": 0.25,
     "time/monitor": 0.25,
     "time/evaluate": 1.0,
     "time/host": 0.5,

@@ -199,7 +199,7 @@ class OneSeed:
             batch=study.batch,
             micro_batch=study.micro_batch,
             max_length=study.max_length,
-            learning_rate=study.learning_rate,
+            learning_rate=study.learning_rate if name == "base" else study.more_learning_rate,
             save_every=max(1, steps // 2),
             log_every=3,
             seed=self.seed,

@@ -84,7 +84,7 @@ def test_modes_of_a_preset_share_all_but_the_networks(preset):
             "reward_end",
             "actor_critic",
             "edm",
-            "reward_end",
+            "reward_end_learning",
         )
     } | {"world_model": world_model}
     assert replace(pixel, agent=replace(pixel.agent, **own)) == jedi

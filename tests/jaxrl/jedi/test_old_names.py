@@ -8,8 +8,8 @@ import pytest
 
 import jaxrl.jedi
 from jaxrl.app import old_names
-from jaxrl.jedi.cli.options import Learn, parse, with_present_options
 from jaxrl.jedi import config
+from jaxrl.jedi.cli.options import Learn, parse, with_present_options
 from jaxrl.jedi.config import AgentConfig, BehaviorLearning, RewardEndLearning, Schedule, Updates
 from jaxrl.jedi.old_names import present_names
 from jaxrl.train.config import from_dict, to_dict

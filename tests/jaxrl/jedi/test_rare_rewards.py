@@ -80,7 +80,7 @@ def test_a_change_is_read_the_same_wherever_it_happens():
     assert np.abs(stays - goes[0]).max() > 5e-3
 
 
-def test_heads_with_a_reader_learn_what_it_alone_sees():
+def test_a_model_with_a_reader_learns_what_it_alone_sees():
     """Spots come and go on a busy, constant background; a spot that goes is a reward, one that
     comes is none.
     """
@@ -163,7 +163,7 @@ def test_losses_and_accuracies_are_weighted_means():
     )
 
 
-def test_batches_of_the_heads_prefer_events_and_the_others_do_not():
+def test_batches_of_rewards_and_ends_prefer_events_and_the_others_do_not():
     replay = buffer.init(ReplayConfig(capacity=96, episodes=12), 2, FRAME)
     game = Game(2, 0, p_end=0.04)
     for _ in range(4):
@@ -229,7 +229,7 @@ def test_a_sampled_latent_is_carried_into_the_next_step():
     assert np.abs(before[1] - encoded[1]).max() > 0.01
 
 
-def test_an_update_with_weights_moves_the_heads_alone():
+def test_an_update_with_weights_moves_one_model_alone():
     batch = small_agent.segments(jax.random.key(5), (4,), 5)
     batch = batch.replace(weight=jnp.broadcast_to(jnp.array([[2.0], [0.5], [1.0], [0.0]]), (4, 5)))
     agent, key = small_agent.agent(), jax.random.key(6)
