@@ -26,7 +26,8 @@ def mean_cosine_distance(rows: jax.Array) -> jax.Array:
     rows, count = _rows(rows, 2), rows.shape[0]
     length = jnp.linalg.norm(rows, axis=-1, keepdims=True)
     unit = jnp.where(length > TINY, rows / jnp.maximum(length, TINY), 0)
-    return 1 - (jnp.square(unit.sum(0)).sum() - jnp.square(unit).sum()) / (count * (count - 1))
+    pairs = float(count) * (count - 1)  # does not fit an int32 from 46 342 rows on
+    return 1 - (jnp.square(unit.sum(0)).sum() - jnp.square(unit).sum()) / pairs
 
 
 def mean_euclidean_distance(rows: jax.Array, block: int = 256) -> jax.Array:
@@ -38,7 +39,7 @@ def mean_euclidean_distance(rows: jax.Array, block: int = 256) -> jax.Array:
     def one(row):
         return jnp.linalg.norm(rows - row[None], axis=-1).sum()
 
-    return jax.lax.map(one, rows, batch_size=min(block, count)).sum() / (count * (count - 1))
+    return jax.lax.map(one, rows, batch_size=min(block, count)).sum() / (float(count) * (count - 1))
 
 
 def code_margin(rows: jax.Array, codes: jax.Array, block: int = 256) -> jax.Array:

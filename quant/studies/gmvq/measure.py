@@ -39,7 +39,7 @@ def measure(
     rows = sums["rows"]
     spread, mean = sums["entropy"] / rows, sums["posterior"] / rows
     found = {
-        "mse": sums["error"] / (x.shape[0] * x[0].size),
+        "mse": sums["error"] / float(x.size),
         "perplexity": perplexity(sums["count"]),
         "usage": (sums["count"] > 0).mean(),
         "code_cosine": mean_cosine_distance(codes_of(learner, quantizer)),

@@ -34,6 +34,15 @@ def test_mean_distances_equal_the_loop_over_pairs():
         )
 
 
+def test_the_number_of_pairs_of_many_rows_need_not_fit_an_integer():
+    directions = jnp.eye(2)[jnp.arange(50_000) % 2]
+    np.testing.assert_allclose(
+        diagnostics.mean_cosine_distance(directions), 25_000 / 49_999, rtol=1e-5
+    )
+    abstract = jax.ShapeDtypeStruct((50_000, 2), jnp.float32)
+    assert jax.eval_shape(diagnostics.mean_euclidean_distance, abstract).shape == ()
+
+
 def test_cosine_distance_of_equal_opposite_and_empty_directions():
     row = jnp.array([[1.0, 2.0]])
     np.testing.assert_allclose(
