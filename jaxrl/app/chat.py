@@ -2,11 +2,13 @@
 careful with keys.
 
 Requests go to the host that was named and nowhere else: redirects are failures. Keys and passwords
-are masked in every message, cache file and
-reply. Certificates are verified.
+are masked in every message, cache file and reply; addresses are shown without user, password and
+query. Certificates are verified. A request has one deadline, however its reply arrives.
 """
 
+import asyncio
 import base64
+import concurrent.futures
 import contextlib
 import email.utils
 import hashlib
@@ -17,12 +19,12 @@ import random
 import re
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
-from urllib.parse import quote, unquote, urlsplit, urlunsplit
+from urllib.parse import parse_qsl, quote, unquote, urlsplit, urlunsplit
 
 from jaxrl.app.errors import UserError, writing
 from jaxrl.app.files import write_atomic
@@ -45,6 +47,12 @@ MAX_REPLY_BYTES = 64 << 20
 """A longer reply is refused while it arrives."""
 READ_FOR_MESSAGES = 1 << 16
 """Bytes of a reply that are searched for secrets before its beginning is shown."""
+UNFINISHED = ("length", "content_filter", "tool_calls", "function_call")
+"""Reasons by which servers say that a completion ended early, maybe without any text."""
+SECRET_NAME = re.compile(r"key|token|secret|passw|auth|sig|cred", re.IGNORECASE)
+"""Names of fields whose values are not shown."""
+LONG_SECRET = 12
+"""Characters of a secret that is found in other spellings too; shorter ones may be words."""
 PATIENCE = 600.0
 """Seconds; a server that asks to wait longer (Retry-After) is not waited for."""
 
@@ -76,7 +84,8 @@ class ChatConfig:
     """Name of the limit in requests; auto: max_tokens, until the server asks for the other one."""
     extra: str = "{}"
     """More fields of every request, as a JSON object, for example {"top_k": 20,
-    "chat_template_kwargs": {"enable_thinking": false}}.
+    "chat_template_kwargs": {"enable_thinking": false}}; null leaves a field out that the server
+    does not know, as in {"logprobs": null}.
     """
 
 
@@ -92,7 +101,9 @@ class Reply(NamedTuple):
     """One completion."""
 
     text: str
-    """Empty if the limit was reached before any text, as with models that think first."""
+    """Empty if it ended before any text: at the limit, as with models that think first, or by a
+    filter.
+    """
     finished: bool
     """False if the limit of tokens, or a filter, ended it."""
     finish_reason: str | None
@@ -128,13 +139,19 @@ class Client:
         try:
             parts = urlsplit(config.base_url)
             port = parts.port
-        except ValueError as error:
+        except ValueError:  # its text may hold a piece of a password
             raise UserError(
-                f"the server's address is no http address ({error}): set --base-url"
+                "the server's address is no http address (signs of a password must be "
+                "percent-encoded): set --base-url"
             ) from None
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise UserError(
-                f"{_without_user(config.base_url)} is no http address of a server: set --base-url"
+                f"{shown_address(config.base_url)} is no http address of a server: set --base-url"
+            )
+        if config.key_variable and not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", config.key_variable):
+            raise UserError(
+                "--key-variable names no environment variable (a key itself does not belong on a "
+                "command line): give the name of a variable that holds it"
             )
         host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
         self.url = urlunsplit(
@@ -147,13 +164,15 @@ class Client:
             )
         )
         """The address without user and password."""
+        self.shown = shown_address(self.url)
+        """The address in messages: without its query, too."""
         user, password = unquote(parts.username or ""), unquote(parts.password or "")
         self._user = (user, password) if user or password else None
         self._key = os.environ.get(config.key_variable, "").strip() if config.key_variable else ""
         self.local = is_this_machine(self.url)
         if not self.local and not config.allow_remote:
             raise UserError(
-                f"{self.url} is not on this machine: use a local server, or allow remote ones if "
+                f"{self.shown} is not on this machine: use a local server, or allow remote ones if "
                 "the data may be sent there"
             )
         if not self.local and parts.scheme == "http" and (self._key or self._user):
@@ -163,32 +182,37 @@ class Client:
                 else "the password"
             )
             raise UserError(
-                f"{self.url} would receive {secret} unencrypted: use https, or no key (an empty "
+                f"{self.shown} would receive {secret} unencrypted: use https, or no key (an empty "
                 "--key-variable)"
             )
         if self._key and not (self._key.isascii() and self._key.isprintable()):
             raise UserError(f"{config.key_variable} holds characters that no key has: set it again")
         try:
             self.extra = json.loads(config.extra or "{}")
-        except ValueError as error:
+        except ValueError as error:  # not repeated, since a key may be in it
             raise UserError(
-                f"the extra fields of requests are no JSON ({error}): {config.extra!r}"
+                f"the extra fields of requests are no JSON ({error}): quote them as in "
+                """--extra '{"top_k": 20}'"""
             ) from None
         if not isinstance(self.extra, dict):
             raise UserError(
-                f"the extra fields of requests must be a JSON object, not {config.extra!r}"
+                f"the extra fields of requests must be a JSON object, not a {_kind(self.extra)}"
             )
+        self._secrets = self._all_secrets(parts.query)
         self.requests = 0
         """Sent so far, retries included."""
         self._limit_name = "max_tokens" if config.token_limit == "auto" else config.token_limit
         self._http: Any = None
         self._lock = threading.Lock()
+        self._running: set[concurrent.futures.Future] = set()
+        self._stopped = threading.Event()
 
     def close(self) -> None:
         """Close the connections."""
-        if self._http is not None:
-            self._http.close()
-            self._http = None
+        http, self._http = self._http, None
+        if http is not None:
+            with contextlib.suppress(TimeoutError):
+                asyncio.run_coroutine_threadsafe(http.aclose(), _loop()).result(5)
 
     def __enter__(self) -> "Client":
         return self
@@ -198,18 +222,19 @@ class Client:
 
     # Secrets
 
+    def _all_secrets(self, query: str) -> "list[_Secret]":
+        """The key, the password, and values of secret fields in `extra` and in the address."""
+        found = {self._key}
+        if self._user:
+            found |= {self._user[1], base64.b64encode(":".join(self._user).encode()).decode()}
+        named = [*parse_qsl(query), *_texts(self.extra)]
+        found |= {value for name, value in named if SECRET_NAME.search(name)}
+        return [_Secret(text) for text in sorted(filter(None, found), key=len, reverse=True)]
+
     def mask(self, text: str) -> str:
         """Replace the key, the password and anything that looks like a bearer token by "***"."""
-        secrets = [self._key, quote(self._key, safe=""), self._key.replace("/", r"\/")]
-        if self._user:
-            user, password = self._user
-            secrets += [
-                password,
-                quote(password),
-                base64.b64encode(f"{user}:{password}".encode()).decode(),
-            ]
-        for secret in sorted({s for s in secrets if s}, key=len, reverse=True):
-            text = text.replace(secret, "***")
+        for secret in self._secrets:
+            text = secret.hidden(text)
         text = re.sub(r"(?i)\b(bearer|basic)\s+[A-Za-z0-9._~+/=-]{8,}", r"\1 ***", text)
         text = re.sub(r"\b(sk|pk|hf|xai|gsk)[-_][A-Za-z0-9_-]{8,}", "***", text)
         return re.sub(r"(?<=://)[^/\s@]+@", "", text)
@@ -219,9 +244,9 @@ class Client:
         are left alone.
         """
         if isinstance(value, str):
-            for secret in filter(None, [self._key, self._user[1] if self._user else ""]):
-                if len(secret) >= 6:
-                    value = value.replace(secret, "***")
+            for secret in self._secrets:
+                if len(secret.text) >= 6:
+                    value = secret.hidden(value)
             return value
         if isinstance(value, dict):
             return {self._masked(name): self._masked(inner) for name, inner in value.items()}
@@ -275,7 +300,7 @@ class Client:
           Rejected: the server refuses the request, or answers with a redirect.
           NoAnswer: nothing usable came in all attempts.
         """
-        full = {**body, **self.extra}
+        full = {name: value for name, value in {**body, **self.extra}.items() if value is not None}
         file = self._file(api, full)
         if file is not None:
             try:
@@ -313,8 +338,17 @@ class Client:
             except UserError as error:
                 return error
 
-        with ThreadPoolExecutor(max(1, self.config.concurrency)) as pool:
-            return list(pool.map(one, bodies))
+        try:
+            with ThreadPoolExecutor(max(1, self.config.concurrency)) as pool:
+                try:
+                    return list(pool.map(one, bodies))
+                except BaseException:  # Ctrl-C: the others may take minutes, and are not waited for
+                    self._stopped.set()
+                    for future in list(self._running):
+                        future.cancel()
+                    raise
+        finally:
+            self._stopped.clear()
 
     def _file(self, api: str, body: Mapping[str, Any]) -> Path | None:
         if self.config.cache is None:
@@ -331,26 +365,28 @@ class Client:
         reason, wait, attempt = "", 0.0, 0
         for attempt in range(self.config.retries + 1):
             if attempt:
-                time.sleep(
-                    max(wait, self.config.pause * 2 ** (attempt - 1) * (1 + 0.1 * random.random()))
-                )
+                pause = self.config.pause * 2 ** (attempt - 1) * (1 + 0.1 * random.random())
+                if self._stopped.wait(max(wait, pause)):
+                    raise concurrent.futures.CancelledError
                 wait = 0.0
             try:
                 status, headers, data = self._send(api, self._limited(body))
                 if status == 400 and self._other_limit(data):
                     status, headers, data = self._send(api, self._limited(body))
+            except (httpx.InvalidURL, UnicodeError):
+                raise Rejected(f"{self.shown} is no address of a host: set --base-url") from None
             except httpx.HTTPError as error:
                 reason = str(error) or type(error).__name__
                 continue
-            except _Slow:
-                reason = f"no whole reply within {self.config.timeout:.0f} s"
+            except TimeoutError:
+                reason = f"timed out: no whole reply within {self.config.timeout:g} s"
                 continue
             except _TooLong:
                 reason = f"a reply of more than {MAX_REPLY_BYTES >> 20} MiB"
                 continue
             if 300 <= status < 400:
                 raise Rejected(
-                    f"{self.url} redirects elsewhere (status {status}), and redirects are not "
+                    f"{self.shown} redirects elsewhere (status {status}), and redirects are not "
                     "followed because they could carry data and key to another host: set "
                     "--base-url to the final address"
                 )
@@ -358,13 +394,13 @@ class Client:
                 reason = f"status {status}: {self._said(data)}".strip()
                 if status not in RETRIED:
                     raise Rejected(
-                        f"{self.url} refuses the request ({reason}): check address, model, key and "
-                        "options"
+                        f"{self.shown} refuses the request ({reason}): check address, model, key "
+                        "and options"
                     )
                 wait = _retry_after(headers.get("retry-after"))
                 if wait > PATIENCE:
                     raise NoAnswer(
-                        f"{self.url} asks to wait {wait:.0f} s ({reason}): run the same command "
+                        f"{self.shown} asks to wait {wait:.0f} s ({reason}): run the same command "
                         "again later"
                     )
                 continue
@@ -378,7 +414,7 @@ class Client:
                 said = self._said(data)
                 reason = f"a reply that is no completion ({type(error).__name__}: {error}): {said}"
         raise NoAnswer(
-            f"the server at {self.url} did not answer ({self.mask(reason)}, {attempt + 1} "
+            f"the server at {self.shown} did not answer ({self.mask(reason)}, {attempt + 1} "
             "attempts): check that it runs and --base-url, then run the same command again to "
             "continue"
         )
@@ -418,24 +454,29 @@ class Client:
             self.requests += 1
             if self._http is None:
                 self._http = self._connect()
-        data, began = bytearray(), time.monotonic()
-        with self._http.stream("POST", url, json=body, headers=headers) as reply:
-            for part in reply.iter_bytes():
-                data += part
-                if len(data) > MAX_REPLY_BYTES:
-                    raise _TooLong
-                if time.monotonic() - began > self.config.timeout:
-                    raise _Slow  # the limit of httpx is one between two bytes
-            return reply.status_code, reply.headers, bytes(data)
+        asked = asyncio.run_coroutine_threadsafe(
+            _received(self._http, url, body, headers, self.config.timeout), _loop()
+        )
+        self._running.add(asked)
+        try:
+            if self._stopped.is_set():
+                raise concurrent.futures.CancelledError
+            return asked.result()
+        except BaseException:
+            asked.cancel()
+            raise
+        finally:
+            self._running.discard(asked)
 
     def _connect(self):
         import httpx
 
         # Proxies of the environment are for other hosts; a request to this machine must not pass
-        # through one.
+        # through one. The deadline is one of the whole request; those of httpx are between two
+        # bytes, and a server that sends a byte at a time would never meet them.
         limits = httpx.Limits(max_connections=max(1, self.config.concurrency))
-        return httpx.Client(
-            timeout=self.config.timeout,
+        return httpx.AsyncClient(
+            timeout=None,
             follow_redirects=False,
             verify=True,
             trust_env=not self.local,
@@ -444,16 +485,95 @@ class Client:
         )
 
 
+async def _received(
+    http: Any, url: str, body: Any, headers: Mapping[str, str], seconds: float
+) -> tuple[int, Mapping[str, str], bytes]:
+    """Status, headers and data of one reply, all of it within `seconds`.
+
+    Args:
+      http: the `httpx.AsyncClient`.
+      url: full address.
+      body: fields of the request.
+      headers: of the request.
+      seconds: the deadline.
+
+    Raises:
+      TimeoutError: the deadline passed.
+      _TooLong: the reply has more than MAX_REPLY_BYTES.
+    """
+    data = bytearray()
+    async with asyncio.timeout(seconds):
+        async with http.stream("POST", url, json=body, headers=headers) as reply:
+            async for part in reply.aiter_bytes():
+                data += part
+                if len(data) > MAX_REPLY_BYTES:
+                    raise _TooLong
+            return reply.status_code, reply.headers, bytes(data)
+
+
+_LOOPS: dict[int, asyncio.AbstractEventLoop] = {}
+"""The event loop of this process, in a thread of its own; a process that was forked gets another.
+"""
+_LOOPS_LOCK = threading.Lock()
+
+
+def _loop() -> asyncio.AbstractEventLoop:
+    with _LOOPS_LOCK:
+        found = _LOOPS.get(os.getpid())
+        if found is None:
+            found = _LOOPS[os.getpid()] = asyncio.new_event_loop()
+            threading.Thread(target=found.run_forever, daemon=True).start()
+        return found
+
+
+class _Secret:
+    """A text that must not be shown, and the spellings in which a server may repeat it."""
+
+    def __init__(self, text: str):
+        self.text = text
+        spellings = [re.escape(text), re.escape(quote(text, safe="")), re.escape(quote(text))]
+        spellings.append(re.escape(text.replace("/", r"\/")))
+        if len(text) >= LONG_SECRET:  # broken by blanks or commas, escaped, in the other case
+            between = r"(?:\\[nrt]|[\s\"',])*"
+            spellings.append(
+                between.join(
+                    rf"(?:\\?{re.escape(c)}|\\u{ord(c):04x}|%{ord(c):02x}|&#x?0*(?:{ord(c)}|{ord(c):x});)"
+                    for c in text
+                )
+            )
+            data = text.encode()
+            spellings += [data.hex(), re.escape(base64.b64encode(data).decode().rstrip("="))]
+        self._pattern = re.compile(
+            "|".join(spellings), re.IGNORECASE if len(text) >= LONG_SECRET else 0
+        )
+
+    def hidden(self, text: str) -> str:
+        """The text with "***" in the secret's place."""
+        return self._pattern.sub("***", text)
+
+
+def _texts(fields: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """All texts of nested fields, with the names that they stand under."""
+    for name, value in fields.items():
+        if isinstance(value, dict):
+            yield from _texts(value)
+        elif isinstance(value, str):
+            yield name, value
+
+
+def _kind(value: Any) -> str:
+    return {list: "list", str: "text", bool: "truth value", type(None): "null"}.get(
+        type(value), "number"
+    )
+
+
 class _TooLong(Exception):
     pass
 
 
-class _Slow(Exception):
-    pass
-
-
-def _without_user(url: str) -> str:
-    return re.sub(r"(?<=://)[^/\s@]*@", "", url)
+def shown_address(url: str) -> str:
+    """An address for messages: without user, password, query and fragment, where keys may be."""
+    return re.sub(r"(?<=://)[^/\s]*@", "", re.split("[?#]", url)[0])
 
 
 def _retry_after(value: str | None) -> float:
@@ -480,10 +600,10 @@ def reply_of(raw: Any) -> Reply:
     text = choice["message"].get("content") if "message" in choice else choice["text"]
     if isinstance(text, list):  # parts, as some servers send them
         text = "".join(part.get("text") or "" for part in text)
-    if text is None and reason == "length":
-        text = ""  # all tokens went into thinking
+    if text is None and reason in UNFINISHED:
+        text = ""  # all tokens went into thinking, or a filter ended it
     if not isinstance(text, str):
-        raise ValueError(f"its answer holds no text but {text!r}, finish_reason {reason!r}")
+        raise ValueError(f"its answer holds no text but {text!r:.200}, finish_reason {reason!r}")
     usage = raw.get("usage") or {}
     counts = [usage.get(name) for name in ("prompt_tokens", "completion_tokens")]
     counts = [

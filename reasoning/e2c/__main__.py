@@ -2,6 +2,7 @@
 fetch`.
 """
 
+import hashlib
 import json
 import sys
 from dataclasses import replace
@@ -93,6 +94,27 @@ def backend_of(source: "Source") -> "Backend":
     return Endpoint(source.endpoint)
 
 
+CHANGING = ("api", "template", "extra", "trained", "chat", "dtype", "lora_rank", "lora_alpha")
+"""Options of a source, besides its name, that change what it says."""
+
+
+def name_of(source: "Source") -> str:
+    """The model, and what is not as by default; long texts, and those that may hold a key, by a
+    digest.
+    """
+    local = source.local.path is not None
+    given = source.local if local else source.endpoint
+    named = str(source.local.path) if local else source.endpoint.model
+    for option in CHANGING:
+        value = getattr(given, option, None)
+        if value != getattr(type(given)(), option, None):
+            text = str(value)
+            if option in ("template", "extra"):
+                text = hashlib.sha256(text.encode()).hexdigest()[:8]
+            named += f", {option} {text}"
+    return named
+
+
 def scale(command: "Tts") -> dict:
     """A policy on a benchmark."""
     from reasoning.e2c.benchmarks import BENCHMARKS, load
@@ -119,11 +141,6 @@ def scale(command: "Tts") -> dict:
     check_policy(command.policy, settings)
     checker = BENCHMARKS[command.bench].check
     backend = backend_of(command.source)
-    model = (
-        command.source.endpoint.model
-        if command.source.local.path is None
-        else str(command.source.local.path)
-    )
     asked = Evaluation(
         command.policy,
         settings,
@@ -131,7 +148,7 @@ def scale(command: "Tts") -> dict:
         samples=command.samples,
         batch=command.batch,
         seed=command.seed,
-        source=f"{model}, {command.file.name}",
+        source=f"{name_of(command.source)}, {command.file.name}",
     )
     return evaluate(tasks, backend, asked, command.out)
 
@@ -147,6 +164,7 @@ def generate_data(command: "GenData") -> dict:
         adherence=command.adherence,
         post_hoc=command.post_hoc,
         batch=command.batch,
+        source=name_of(command.source),
     )
     return generate(questions, backend_of(command.source), config, command.out, command.seed)
 

@@ -49,6 +49,13 @@ class DataConfig:
     """Tags and sentences."""
     batch: int = 16
     """Questions in step."""
+    source: str = ""
+    """Names the teacher; rows of another one are not continued."""
+
+    @property
+    def kind(self) -> dict[str, Any]:
+        """All that rows depend on and a command may change; it stands in every line."""
+        return {name: getattr(self, name) for name in ("source", "post_hoc", "adherence")}
 
 
 class Made(NamedTuple):
@@ -117,8 +124,18 @@ def generate(
 
     Returns:
       Counts of rows and rejections over the whole file.
+
+    Raises:
+      UserError: the file has rows of another teacher or kind (what differs is named).
     """
     file = Appended(path)
+    for number, record in enumerate(file, 1):
+        made = record.get("made_by") or config.kind  # older files do not say
+        if other := [name for name, value in config.kind.items() if made.get(name) != value]:
+            raise UserError(
+                f"{file.path}, line {number}, was made with another {', '.join(other)}: choose "
+                "another --out"
+            )
     done = {record["question"] for record in file}
     place = {question.question: number for number, question in enumerate(questions)}
     left = [
@@ -137,7 +154,7 @@ def generate(
         for question, result in zip(
             part, solve(policy, list(by_text), backend, config, seed, numbers), strict=True
         ):
-            file.add(_record(question, result))
+            file.add(_record(question, result) | {"made_by": config.kind})
     return summary(file)
 
 
@@ -149,7 +166,8 @@ def _record(question: Question, result: Result) -> Record:
         **result.trace,
     }
     phases = {name: spent.generated for name, spent in result.ledger.phases.items()}
-    return record | {"generated": phases}
+    skipped = {"errors": result.ledger.errors} if result.ledger.errors else {}
+    return record | {"generated": phases} | skipped
 
 
 def make_row(
@@ -348,6 +366,7 @@ def summary(records) -> dict[str, Any]:
         "generated": dict(generated),
         "plan_share": sum(p for p, _ in lengths) / max(1, sum(p + e for p, e in lengths)),
         "adherence": float(np.mean([row["adherence"] for row in rows])) if rows else None,
+        "skipped_requests": sum(len(record.get("errors", ())) for record in records),
     }
 
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from jaxrl.app.chat import ChatConfig, Client, NoAnswer, is_this_machine
+from jaxrl.app.chat import ChatConfig, Client, NoAnswer, is_this_machine, shown_address
 from jaxrl.app.errors import UserError, writing
 from sae.annotate.protocol import Radiograph
 from sae.patterns.exemplars import png
@@ -159,8 +159,8 @@ class Endpoint(Recorded):
         self.config = config
         if not config.allow_remote and _is_web(config.url) and not is_this_machine(config.url):
             raise UserError(
-                f"{config.url} is not on this machine, and radiographs must not leave it "
-                "unasked: use a local endpoint, or "
+                f"{shown_address(config.url)} is not on this machine, and radiographs must not "
+                "leave it unasked: use a local endpoint, or "
                 "--endpoint.allow-remote True if the data may be sent there"
             )
         self._client = Client(
@@ -189,7 +189,7 @@ class Endpoint(Recorded):
             return self._client.chat(messages, tokens, temperature=temperature).text
         except NoAnswer as trouble:
             raise Silent(
-                f"{self.config.url} gave no answer in {self.config.tries} tries ({trouble})"
+                f"{self._client.shown} gave no answer in {self.config.tries} tries ({trouble})"
             ) from None
 
 

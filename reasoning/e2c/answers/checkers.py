@@ -15,6 +15,7 @@ from reasoning.e2c.answers.normalize import (
     bare,
     both_signs,
     clean,
+    different_units,
     elements,
     intervals,
     letters,
@@ -23,6 +24,7 @@ from reasoning.e2c.answers.normalize import (
     quantity,
     same_quantity,
     time_of_day,
+    unit_behind,
     variable,
     whole_form,
     words_of,
@@ -92,6 +94,8 @@ def math_verify(candidate: str, answer: str) -> bool:
     names = variable(candidate), variable(answer)
     if None not in names and names[0] != names[1]:
         return False
+    if different_units(unit_behind(candidate), unit_behind(answer)):
+        return False
     verdict = _by_rules(candidate, answer)
     if verdict is not None:
         return verdict
@@ -134,9 +138,7 @@ def _by_rules(candidate: str, answer: str) -> bool | None:
         return multiple_choice(candidate, clean(answer))
     times = time_of_day(candidate), time_of_day(answer)
     if times[0] is not None and times[1] is not None:
-        return times[0][:2] == times[1][:2] and (
-            "" in (times[0][2], times[1][2]) or times[0] == times[1]
-        )
+        return _same_time(*times)
     words = words_of(candidate), words_of(answer)
     if words[1] is not None:
         return (words[0] or letters(clean(candidate))) == words[1]
@@ -146,6 +148,14 @@ def _by_rules(candidate: str, answer: str) -> bool | None:
     if based[0] is not None and based[1] is not None:
         return based[0] == based[1]
     return _by_lists(candidate, answer)
+
+
+def _same_time(one: tuple[int, int, str], other: tuple[int, int, str]) -> bool:
+    """Equal times of day; 3:30 may be in the morning or not, 15:30 is 3:30 p.m."""
+    if "" in (one[2], other[2]) and max(one[0], other[0]) <= 12:
+        return one[:2] == other[:2]
+    hours = [h % 12 + 12 * (half == "p") if half else h for h, _, half in (one, other)]
+    return hours[0] == hours[1] and one[1] == other[1]
 
 
 def _by_lists(candidate: str, answer: str) -> bool | None:
@@ -193,6 +203,14 @@ _INTRODUCTION = re.compile(
 )
 
 
+_SECOND_LETTER = re.compile(
+    r"(?:\s*[,&/]?\s*(?:and|or|&|/)?\s*|[.)]?\s*(?:[,;&/+-]|and\b|or\b)\s*|\.)"
+    rf"\(?{_LETTER}\)?\s*(?:[,.)&/]|and|or|$)"
+)
+"""Another letter behind the first: B and C, B) or C), B - C, B.C; but "B. C" is B, whose text is C.
+"""
+
+
 def multiple_choice(candidate: str, answer: str) -> bool:
     """Letters of options, with or without brackets, a point, or the option's text behind: "(B)
     liver" is "B"; "A large mass" is no letter, and two letters are none.
@@ -214,7 +232,7 @@ def _letter(text: str) -> str | None:
     if match is None:
         return None
     letter, rest = next(group for group in match.groups()[:3] if group), match[4]
-    if re.match(rf"\s*[,&/]?\s*(?:and|or|&|/)?\s*\(?{_LETTER}\)?\s*(?:[,.)&/]|and|or|$)", rest):
+    if _SECOND_LETTER.match(rest):
         return None
     return letter.upper()
 

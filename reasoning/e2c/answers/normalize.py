@@ -88,9 +88,12 @@ DIMENSIONS = (
     },
     {"degree": "degree deg", "radian": "radian rad"},
     {"celsius": "celsius", "fahrenheit": "fahrenheit", "kelvin": "kelvin"},
-    {"N": "N newton"},
-    {"J": "J joule"},
-    {"W": "W watt"},
+    {"N": "N newton", "kN": "kilonewton"},
+    {"J": "J joule", "kJ": "kj kilojoule"},
+    {"W": "W watt", "kW": "kilowatt"},
+    {"C": "C coulomb"},
+    {"A": "A amp ampere"},
+    {"Hz": "hz hertz", "kHz": "khz kilohertz", "MHz": "mhz megahertz", "GHz": "ghz gigahertz"},
     {"V": "V volt"},
     {"mph": "mph", "km/h": "km/h kph kmh", "m/s": "m/s"},
 )  # fmt: skip (matrix of units)
@@ -490,6 +493,15 @@ def same_quantity(one: Quantity, other: Quantity) -> bool:
         if places is not None and places >= 6 and exact.decimals is None:
             return abs(decimal.value - exact.value) <= Fraction(1, 2 * 10**places)
     return False
+
+
+def unit_behind(text: str) -> str:
+    r"""The words of a unit in `\text{}` behind anything, as `different_units` reads them."""
+    match = _UNIT_IN_TEXT.search(strip_delimiters(text.translate(_SIGNS).strip()))
+    if match is None:
+        return ""
+    words = " ".join(match[1].lower().replace(".", "").split())
+    return re.sub(r"[\^{}]", "", words + re.sub(r"\s", "", match[2] or ""))
 
 
 def different_units(one: str, other: str) -> bool:

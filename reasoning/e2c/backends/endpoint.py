@@ -19,6 +19,9 @@ OF_THE_ITEM = re.compile(r"status (?:400|413|422)\b|no completion")
 """Failures that may belong to one request: it is too long, or its reply cannot be read."""
 BROKEN = re.compile(r"status 500\b")
 """Failure of the server, unless it says that a request is too long, as llama.cpp's does."""
+NO_ECHO = "echoes no log-probabilities of prompts, so it cannot weigh: choose --judge text"
+SYSTEMATIC = 4
+"""Requests of one batch that all fail alike, so that the fault is not one of the item's."""
 TOO_LONG = re.compile(r"context|too (?:long|large|many)|maximum|length|exceed", re.IGNORECASE)
 
 
@@ -101,6 +104,8 @@ class Endpoint:
         self.answered += good
         failures = [reply for reply in found if isinstance(reply, UserError)]
         fatal = [error for error in failures if not (skip and self._may_skip(error))]
+        if not good and len(failures) >= SYSTEMATIC and len(set(map(str, failures))) == 1:
+            fatal = fatal or [e for e in failures if not TOO_LONG.search(str(e))]
         if fatal:
             kept = (
                 f"{good} of {len(found)} replies are kept"
@@ -162,14 +167,17 @@ class Endpoint:
         prompt = read.prompt_tokens
         if prompt is None:
             prompt = _estimate(ask.prompt.user + ask.prompt.prefill)
-        counted = read.completion_tokens is not None and read.prompt_tokens is not None
+        counted = _counted(read) and read.prompt_tokens is not None
         return Completion(text, tokens, read.finished, total, prompt, estimated=not counted)
 
     def _weighed(self, reply: dict, weigh: Weigh) -> Completion:
         logprobs = _echoed(reply)
         start = len(self._raw(weigh.prompt))
         pairs = zip(logprobs["text_offset"], logprobs["token_logprobs"], strict=True)
-        values = [value for offset, value in pairs if offset >= start and value is not None]
+        values = [value for offset, value in pairs if offset >= start]
+        whole = logprobs["text_offset"][:1] == [0] and values and None not in values
+        if weigh.continuation and not whole:  # nothing counted would be the likeliest of all
+            raise NoAnswer(f"the server at {self.client.shown} {NO_ECHO}")
         return Completion(
             weigh.continuation,
             len(values),
@@ -195,9 +203,14 @@ def _checked(raw: Any) -> Reply:
 
 def _tokens(reply: Reply, values: list) -> int:
     """Generated tokens: as the server counts, else its log-probabilities, else an estimate."""
-    if reply.completion_tokens is not None:
+    if _counted(reply):
         return reply.completion_tokens
     return len(values) or _estimate(reply.text)
+
+
+def _counted(reply: Reply) -> bool:
+    """True if the server counted generated tokens; a text of no tokens was not counted."""
+    return reply.completion_tokens is not None and (reply.completion_tokens > 0 or not reply.text)
 
 
 def _estimate(text: str) -> int:
@@ -231,7 +244,5 @@ def _echoed(reply: Any) -> dict:
     """
     found = _numbers(reply["choices"][0], offsets=True)
     if found is None:
-        raise ValueError(
-            "it echoes no log-probabilities: this server cannot weigh, choose --judge text"
-        )
+        raise ValueError(f"it {NO_ECHO}")
     return found

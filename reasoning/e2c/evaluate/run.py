@@ -1,5 +1,6 @@
 """A policy on a benchmark: answers, accuracy with intervals, tokens by phase."""
 
+import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -72,6 +73,12 @@ def evaluate(
                 f"{file.path}, line {number}, was found with another {', '.join(other)}: choose "
                 "another --out"
             )
+        place = record["problem"]
+        if place < len(tasks) and record.get("task") not in (None, task_digest(tasks[place])):
+            raise UserError(
+                f"{file.path}, line {number}, is about another problem {place} than the file has "
+                "now: choose another --out"
+            )
     done = {(record["problem"], record["sample"]) for record in file}
     left = [
         (number, sample)
@@ -93,6 +100,13 @@ def evaluate(
         json.dumps({"policy": asked.policy, "k": asked.settings.k} | found, indent=2) + "\n",
     )
     return found
+
+
+def task_digest(task: Task) -> str:
+    """A short name of a problem's text and answer, by which a changed file is noticed."""
+    return hashlib.sha256(f"{task.question}\0{task.answer}".encode("utf-8", "replace")).hexdigest()[
+        :12
+    ]
 
 
 def asked_for(settings: Settings) -> dict[str, Any]:
@@ -128,6 +142,7 @@ def _run(asked: Evaluation, tasks, part, backend, file):
             record = {
                 "problem": number,
                 "sample": sample,
+                "task": task_digest(tasks[number]),
                 "answer": result.answer,
                 "correct": bool(right),
                 "phases": phases,

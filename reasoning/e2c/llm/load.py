@@ -21,6 +21,14 @@ from reasoning.e2c.llm.tags import add_tags, check_tags, missing_tags, set_pad, 
 
 ADAPTED = ".*(q_proj|k_proj|v_proj|o_proj|gate_proj|up_proj|down_proj)"
 """Layers with LoRA adapters."""
+USUAL = {
+    "attention_bias": False,
+    "mlp_bias": False,
+    "use_sliding_window": False,
+    "hidden_act": "silu",
+    "quantization_config": None,
+}
+"""Fields of config.json whose other values would be computed wrongly, and nothing would say so."""
 
 
 @dataclass(frozen=True)
@@ -132,6 +140,11 @@ def model_config(folder: Path, local: LocalModel) -> dict[str, Any]:
     if family not in ("qwen3", "llama"):
         raise UserError(
             f"{folder / 'config.json'} says model_type {family!r}: only qwen3 and llama are loaded"
+        )
+    if other := [name for name, usual in USUAL.items() if (stored.get(name) or usual) != usual]:
+        raise UserError(
+            f"{folder / 'config.json'} says {other[0]} {stored[other[0]]!r:.60}, which is not "
+            "supported: choose a plain checkpoint (no biases, not quantized)"
         )
     try:
         heads = stored["num_attention_heads"]

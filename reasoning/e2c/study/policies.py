@@ -160,7 +160,7 @@ def verdict(found: dict[str, dict]) -> dict[str, Any]:
     flatter it. Reaching: the lower end of the difference's interval is above `-WITHIN`.
     """
     reference = found.get(f"sc-{REFERENCE_K}")
-    if reference is None:
+    if reference is None or len(reference["correct"]) < 2:  # one problem cannot choose and judge
         return {}
     limit = GOAL * reference["generated"]
 
@@ -207,10 +207,13 @@ def verdict(found: dict[str, dict]) -> dict[str, Any]:
     return stated
 
 
+def idle(found: dict[str, dict], cell: str) -> bool:
+    """True if a cell of the ReAct loop generated what select_judge generated, and no more."""
+    return found[cell]["generated"] == found[cell.replace("react-", "select_judge-")]["generated"]
+
+
 def twins(found: dict[str, dict]) -> list[str]:
-    """Cells of the ReAct loop with the same outcome on every problem as select_judge: every first
-    answer was accepted, so that nothing was refined.
-    """
+    """Cells of the ReAct loop with the same outcome on every problem as select_judge."""
     pairs = [(cell, cell.replace("react-", "select_judge-")) for cell in found]
     return [
         cell

@@ -300,9 +300,19 @@ def policy_table(cells: dict[str, dict], note: str) -> list[str]:
     if same := policies.twins(cells):
         lines += [
             "",
-            f"{', '.join(same)}: right on exactly the problems that select_judge is right on. "
-            "Every execution ends with an answer, which the loop accepts, so it refines nothing; "
-            "these rows say nothing about the loop.",
+            f"{', '.join(same)}: right on exactly the problems that select_judge is right on"
+            + (
+                ". Every execution ends with an answer, which the loop accepts, so it refines "
+                "nothing; these rows say nothing about the loop."
+                if all(policies.idle(cells, cell) for cell in same)
+                else ", though the loop tried further plans."
+            ),
+        ]
+    if f"sc-{policies.REFERENCE_K}" not in cells:
+        lines += [
+            "",
+            f"No self-consistency of {policies.REFERENCE_K} chains was measured, so nothing is "
+            "claimed about selection.",
         ]
     return [*lines, ""]
 

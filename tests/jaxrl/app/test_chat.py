@@ -1,8 +1,10 @@
 # ruff: noqa: SIM117 (server and client outside, the refusal inside)
+import _thread
 import base64
 import contextlib
 import http.server
 import json
+import socketserver
 import stat
 import threading
 import time
@@ -125,6 +127,96 @@ def test_a_server_that_echoes_the_key_does_not_get_it_printed_or_kept(tmp_path):
     assert not [p for p in tmp_path.rglob("*.json") if "SECRET" in p.read_text()]
 
 
+@pytest.mark.parametrize(
+    "spell",
+    [
+        lambda key: key[:8] + "\n" + key[8:],
+        " ".join,
+        lambda key: json.dumps(list(key)),
+        lambda key: "".join(f"\\u{ord(c):04x}" for c in key),
+        lambda key: key.encode().hex(),
+        lambda key: base64.b64encode(key.encode()).decode(),
+        str.upper,
+        lambda key: "".join(f"&#{ord(c)};" for c in key),
+    ],
+    ids=["split", "spaced", "list", "escaped", "hex", "base64", "upper", "entities"],
+)
+def test_other_spellings_of_a_key_are_masked_too(spell, monkeypatch, tmp_path):
+    monkeypatch.setenv("OPENAI_API_KEY", "corp/Key+of=Mine.1234567890")
+    spelled = spell("corp/Key+of=Mine.1234567890")
+    with server(lambda *_: (401, {}, f"bad key {spelled}, sorry".encode())) as (url, _):
+        with (
+            client(url, retries=0) as c,
+            pytest.raises(Rejected, match=r"bad key \S*\*\*\*.*sorry"),
+        ):
+            c.chat([])
+    with server(lambda *_: answer(f"7 {spelled}")) as (url, _):
+        with client(url, cache=str(tmp_path)) as c:
+            assert spelled not in c.chat([]).text
+    (file,) = tmp_path.rglob("*.json")
+    assert spelled not in str(json.loads(file.read_text()))
+
+
+def test_keys_in_the_query_or_in_extra_fields_are_used_and_never_shown():
+    def echo(number, body, headers):
+        return 401, {}, f"no {got[-1]['path']} {body}".encode()
+
+    with server(echo) as (url, got):
+        address, extra = f"{url}?api-key=QUERYSECRET&v=2", '{"auth": {"token": "FIELDSECRET"}}'
+        with client(address, extra=extra) as c, pytest.raises(Rejected) as caught:
+            c.chat([])
+        assert got[0]["path"].endswith("completions?api-key=QUERYSECRET&v=2")
+    assert "v=2" in str(caught.value) and "SECRET" not in str(caught.value)
+    with client(address, retries=0) as c, pytest.raises(NoAnswer) as caught:
+        c.chat([])  # the server is gone
+    assert "SECRET" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"extra": '{"api_key": "SECRET"'},
+        {"extra": '"SECRET"'},
+        {"key_variable": "sk-SECRET-123456"},
+        {"base_url": "http://user:SEC/RET@127.0.0.1/v1"},
+        {"base_url": "http://user:12SECRET?@127.0.0.1/v1"},
+        {"base_url": "ftp://user:SECRET@127.0.0.1/v1"},
+    ],
+)
+def test_refusals_of_options_repeat_no_secret(options):
+    with pytest.raises(UserError) as caught:
+        Client(ChatConfig(**options))
+    assert "SEC" not in str(caught.value) and "RET" not in str(caught.value)
+
+
+def test_null_leaves_a_field_out():
+    with server(lambda *_: answer()) as (url, got):
+        with client(url, extra='{"logprobs": null, "top_k": 2}') as c:
+            c.complete("x", logprobs=1)
+    assert "logprobs" not in got[0]["body"] and got[0]["body"]["top_k"] == 2
+
+
+def test_ctrl_c_waits_for_no_reply():
+    started, over = threading.Event(), threading.Event()
+
+    def slow(number, body, headers):
+        started.set()
+        over.wait(60)
+        return answer()
+
+    def interrupt():
+        started.wait(60)
+        _thread.interrupt_main()
+
+    with server(slow) as (url, got), client(url, concurrency=2) as c:
+        threading.Thread(target=interrupt, daemon=True).start()
+        with pytest.raises(KeyboardInterrupt):
+            c.ask_all("chat", [{"prompt": p} for p in "abcdef"])
+        assert not over.is_set() and len(got) <= 4  # else the test would take a minute, or more
+        over.set()
+        assert c.chat([]).text == "7"  # and the client can be used again
+
+
 @pytest.mark.parametrize("before", [0, 270, 290, 299])
 def test_a_key_that_a_message_would_cut_is_masked_whole(before, monkeypatch):
     monkeypatch.setenv("OPENAI_API_KEY", "company/word/of/thirty/letters")
@@ -244,26 +336,30 @@ def test_odd_completions_are_read(data, expected):
         assert c.complete("x")[:2] + c.complete("x")[3:5] == expected
 
 
-def test_a_reply_that_trickles_is_given_up():
+@pytest.mark.parametrize(
+    "first, piece",
+    [
+        (b"HTTP/1.1 200 OK\r\ncontent-length: 1000\r\n\r\n", b" "),
+        (b"HTTP/1.1 200 OK\r\nx-name: ", b"a"),
+        (b"", b"HTTP/1.1 102 Processing\r\n\r\n"),
+    ],
+    ids=["body", "header", "informational"],
+)
+def test_a_reply_that_trickles_is_given_up(first, piece):
     """Each byte comes in time, all of them do not."""
 
-    class Slow(http.server.BaseHTTPRequestHandler):
-        def do_POST(self):
-            self.send_response(200)
-            self.end_headers()
+    class Slow(socketserver.BaseRequestHandler):
+        def handle(self):
             with contextlib.suppress(OSError):
-                for _ in range(100):
-                    self.wfile.write(b" ")
-                    self.wfile.flush()
+                self.request.sendall(first)
+                for _ in range(1000):
+                    self.request.sendall(piece)
                     time.sleep(0.02)
 
-        def log_message(self, *_):
-            pass
-
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Slow) as listening:
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Slow) as listening:
         listening.daemon_threads = True
         threading.Thread(target=listening.serve_forever, daemon=True).start()
-        url = f"http://127.0.0.1:{listening.server_port}/v1"
+        url = f"http://127.0.0.1:{listening.server_address[1]}/v1"
         with client(url, retries=0, timeout=0.3) as c, pytest.raises(NoAnswer, match="within"):
             c.complete("x")
         listening.shutdown()
@@ -293,6 +389,14 @@ def test_an_endless_reply_is_cut(monkeypatch):
         (
             {"message": {"content": "ab"}, "finish_reason": "length"},
             ("ab", False, "length", None, None),
+        ),
+        (
+            {"message": {"content": None}, "finish_reason": "content_filter"},
+            ("", False, "content_filter", None, None),
+        ),
+        (
+            {"message": {"content": None, "tool_calls": []}, "finish_reason": "tool_calls"},
+            ("", False, "tool_calls", None, None),
         ),
         (
             {"message": {"content": [{"type": "text", "text": "a"}]}, "finish_reason": "stop"},

@@ -161,6 +161,37 @@ def test_the_published_tables_without_a_header_lose_no_problem(tmp_path):
     )
 
 
+def test_outcomes_of_a_file_that_changed_are_not_taken_for_the_new_ones(tmp_path):
+    tasks, backend, out = tasks_of(tmp_path, 2), Scripted(script), tmp_path / "run.json"
+    evaluate(tasks, "greedy", backend, Settings(), out)
+    for changed in (tasks[1]._replace(question="other"), tasks[1]._replace(answer="7")):
+        with pytest.raises(UserError, match="line 2, is about another problem 1"):
+            evaluate([tasks[0], changed], "greedy", backend, Settings(), out)
+    evaluate(tasks[:1], "greedy", backend, Settings(), out)
+
+
+def test_a_source_is_named_with_all_that_changes_what_it_says(tmp_path):
+    from reasoning.e2c.__main__ import name_of
+    from reasoning.e2c.backends.endpoint import EndpointConfig
+    from reasoning.e2c.commands import Source
+    from reasoning.e2c.llm.config import LocalModel
+
+    sources = [
+        Source(),
+        Source(EndpointConfig(api="chat")),
+        Source(EndpointConfig(extra='{"key": "SECRET"}')),
+        Source(EndpointConfig(template="{user}{prefill}")),
+        Source(local=LocalModel(path=tmp_path)),
+        Source(local=LocalModel(path=tmp_path, trained=tmp_path / "sft")),
+        Source(local=LocalModel(path=tmp_path, trained=tmp_path / "ef-sft")),
+        Source(local=LocalModel(path=tmp_path, chat=False)),
+    ]
+    names = [name_of(source) for source in sources]
+    assert len(set(names)) == len(names) and names[0] == "default" and names[4] == str(tmp_path)
+    assert "SECRET" not in "".join(names)
+    assert name_of(Source(EndpointConfig("http://127.0.0.1:1/v1", retries=0))) == names[0]
+
+
 def test_outcomes_of_other_settings_are_not_taken_for_these(tmp_path):
     tasks, backend, out = tasks_of(tmp_path, 1), Scripted(script), tmp_path / "run.json"
     evaluate(tasks, "sc", backend, Settings(k=2), out, source="one")

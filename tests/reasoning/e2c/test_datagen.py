@@ -67,6 +67,36 @@ def test_an_execution_that_follows_its_plan_is_kept(tmp_path):
     )
 
 
+@pytest.mark.parametrize(
+    "changed, stated",
+    [
+        ({"post_hoc": True}, "post_hoc"),
+        ({"source": "another teacher"}, "source"),
+        ({"adherence": 0.1}, "adherence"),
+    ],
+)
+def test_rows_of_another_kind_are_not_continued(tmp_path, changed, stated):
+    make(tmp_path, model(), QUESTIONS[:1])
+    with pytest.raises(UserError, match=f"line 1, was made with another {stated}"):
+        make(tmp_path, model(), config=DataConfig(**changed))
+    file = tmp_path / "rows.jsonl"
+    rows = [json.loads(line) for line in file.read_text().splitlines()]
+    file.write_text("".join(json.dumps(row | {"made_by": None}) + "\n" for row in rows))
+    assert make(tmp_path, model(), config=DataConfig(**changed))["questions"] == 3  # older rows
+
+
+def test_requests_that_were_skipped_are_counted(tmp_path):
+    class Skipping(Scripted):
+        def complete(self, asks):
+            return [
+                [one._replace(text="", error="too long") for one in group]
+                for group in super().complete(asks)
+            ]
+
+    found = make(tmp_path, Skipping(lambda ask, number: IGNORES))
+    assert found["rows"] == 0 and found["skipped_requests"] == 3 * 4
+
+
 def test_an_execution_that_ignores_its_plan_is_rejected_but_kept_post_hoc(tmp_path):
     found = make(tmp_path, model(IGNORES))
     assert found["rows"] == 0 and found["rejected"] == {"no acceptable execution": 3}

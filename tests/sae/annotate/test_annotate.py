@@ -203,8 +203,8 @@ def test_failures_are_tried_again_and_then_reported(tmp_path):
     with Server(["no http", "torn", None, "[heart]"]) as server:
         endpoint = Endpoint(config(server.url, tries=4), Cassette(tmp_path / "e.jsonl"))
         assert endpoint.name([radiograph("a")]) == "heart" and len(server.requests) == 4
-    with Server([0.6, "yes"]) as server:  # too slow at first
-        endpoint = Endpoint(config(server.url, timeout=0.3), Cassette(tmp_path / "b.jsonl"))
+    with Server([3.0, "yes"]) as server:  # too slow at first
+        endpoint = Endpoint(config(server.url, timeout=1.5), Cassette(tmp_path / "b.jsonl"))
         assert endpoint.verify("x", radiograph("a")) and len(server.requests) == 2
     with Server([401]) as server, pytest.raises(UserError, match="401"):
         Endpoint(config(server.url), Cassette(tmp_path / "c.jsonl")).verify("x", radiograph("a"))

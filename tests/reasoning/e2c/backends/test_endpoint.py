@@ -230,6 +230,41 @@ def test_continuations_are_weighed_by_echo(serve, tmp_path):
 
 
 @pytest.mark.parametrize(
+    "offsets, values",
+    [([], []), ([6], [-0.5]), ([0, 0, 0, 0], [None, -1.0, -1.0, -1.0]), ([0, 4], [None, None])],
+    ids=["nothing", "only what was generated", "no places", "no numbers"],
+)
+def test_a_server_that_does_not_echo_prompts_cannot_weigh(serve, tmp_path, offsets, values):
+    """A plan of which nothing was counted would be the likeliest."""
+    logprobs = {"text_offset": offsets, "token_logprobs": values}
+    server = serve(lambda body, number: (200, {"choices": [{"text": "a", "logprobs": logprobs}]}))
+    with pytest.raises(UserError, match="choose --judge text"):
+        endpoint(server, tmp_path, template="{user}{prefill}").weigh(
+            [Weigh("judge", Prompt("ab", "cd"), "ef")]
+        )
+
+
+def test_a_fault_of_all_requests_is_none_of_the_items(serve, tmp_path):
+    """Else every problem would count as wrong, and nobody would see why."""
+    refusal = 400, {"error": "temperature must be 1"}
+    server = serve(lambda body, number: refusal if body["temperature"] == 0 else good(body))
+    asked = endpoint(server, tmp_path)
+    sampled, greedy = Sampling(9, 1.0), Sampling(9)
+    asked.complete([Ask("plan", Prompt("q"), sampled, 4)])
+    with pytest.raises(UserError, match="temperature must be 1"):
+        asked.complete([Ask("execution", Prompt(f"q{n}"), greedy) for n in range(4)])
+    mixed = [Ask("execution", Prompt("q"), greedy), Ask("plan", Prompt("q"), sampled, 4)]
+    assert asked.complete(mixed)[0][0].error
+
+
+def test_a_text_of_no_tokens_was_not_counted(serve, tmp_path):
+    usage = {"prompt_tokens": 3, "completion_tokens": 0}
+    server = serve(lambda body, number: (200, {"choices": [{"text": "abcde"}], "usage": usage}))
+    ((found,),) = endpoint(server, tmp_path).complete(ASKS[1:])
+    assert (found.tokens, found.estimated) == (2, True)
+
+
+@pytest.mark.parametrize(
     "given", ["nonsense", {"token_logprobs": "x"}, {"token_logprobs": [1, "y"]}, None, 7]
 )
 def test_log_probabilities_that_are_none_are_left_out_but_needed_by_weighing(

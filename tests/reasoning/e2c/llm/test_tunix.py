@@ -547,9 +547,12 @@ def test_ef_sft_draws_its_base_rows(loaded, tmp_path):
 
 PUBLISHED = {
     "Qwen3-0.6B": (("qwen3", 1024, 3072, 28, 16, 8, 128, 151_936, True), 596_049_920),
+    "Qwen3-1.7B": (("qwen3", 2048, 6144, 28, 16, 8, 128, 151_936, True), 1_720_574_976),
+    "Qwen3-4B": (("qwen3", 2560, 9728, 36, 32, 8, 128, 151_936, True), 4_022_468_096),
     "Qwen3-8B": (("qwen3", 4096, 12_288, 36, 32, 8, 128, 151_936, False), 8_190_735_360),
     "Qwen3-32B": (("qwen3", 5120, 25_600, 64, 64, 8, 128, 151_936, False), 32_762_123_264),
     "Llama-3.2-1B": (("llama", 2048, 8192, 16, 32, 8, 64, 128_256, True), 1_235_814_400),
+    "Llama-3.2-3B": (("llama", 3072, 8192, 28, 24, 8, 128, 128_256, True), 3_212_749_824),
     "Llama-3.1-8B": (("llama", 4096, 14_336, 32, 32, 8, 128, 128_256, False), 8_030_261_248),
     "Llama-3.1-70B": (("llama", 8192, 28_672, 80, 64, 8, 128, 128_256, False), 70_553_706_496),
     "SmolLM2-135M": (("llama", 576, 1536, 30, 9, 3, 64, 49_152, True), 134_515_008),
@@ -579,6 +582,29 @@ def test_published_sizes_load_by_shape(tmp_path, name):
     (tmp_path / "config.json").write_text(json.dumps(written))
     shapes = jax.tree.leaves(nnx.state(abstract_model(tmp_path), nnx.Param))
     assert sum(int(np.prod(leaf.shape)) for leaf in shapes) == parameters
+
+
+@pytest.mark.parametrize(
+    "field",
+    [
+        {"attention_bias": True},
+        {"mlp_bias": True},
+        {"use_sliding_window": True},
+        {"hidden_act": "gelu"},
+        {"quantization_config": {"bits": 4}},
+    ],
+)
+def test_what_would_be_computed_wrongly_is_refused(tmp_path, field):
+    from reasoning.e2c.llm.load import model_config
+
+    usual = {"attention_bias": False, "mlp_bias": None, "hidden_act": "silu"}
+    sizes = {"hidden_size": 8, "num_attention_heads": 2, "num_hidden_layers": 1, "vocab_size": 9}
+    sizes |= {"model_type": "llama", "intermediate_size": 8, "rms_norm_eps": 1e-6}
+    (tmp_path / "config.json").write_text(json.dumps(sizes | usual | {"rope_theta": 1e4}))
+    assert model_config(tmp_path, LocalModel())["family"] == "llama"
+    (tmp_path / "config.json").write_text(json.dumps(sizes | usual | {"rope_theta": 1e4} | field))
+    with pytest.raises(UserError, match=f"says {next(iter(field))} .* not supported"):
+        model_config(tmp_path, LocalModel())
 
 
 def test_prompts_are_padded_to_few_sizes():

@@ -21,6 +21,15 @@ def quality(right=0.5):
     }
 
 
+def test_a_table_says_of_the_loop_and_of_selection_only_what_was_measured():
+    equal = {"select_judge-4": policy(5, 9.0), "react-4": policy(5, 9.0)}
+    text = "\n".join(report.policy_table(equal, ""))
+    assert "refines nothing" in text and "No self-consistency of 8 chains was measured" in text
+    tried = {"select_judge-4": policy(0, 9.0), "react-4": policy(0, 31.0), "sc-8": policy(5, 60.0)}
+    text = "\n".join(report.policy_table(tried, ""))
+    assert "though the loop tried further plans" in text and "was measured" not in text
+
+
 def policy(right, generated):
     return {
         "correct": [1] * right + [0] * (10 - right),

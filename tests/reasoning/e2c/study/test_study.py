@@ -67,6 +67,7 @@ def test_the_verdict_by_hand():
     assert stated["greedy"]["gap"]["mean"] == -0.5 and stated["selection"]["gap"]["mean"] == 0.0
     assert policies.twins({"react-4": cells["greedy-1"], "select_judge-4": cells["greedy-1"]})
     assert policies.verdict({"sc-4": cell([1], 1.0)}) == {}
+    assert policies.verdict({"sc-8": cell([1], 1.0), "select_judge-1": cell([1], 0.1)}) == {}
 
 
 def test_equal_tokens_means_fewer_updates():
