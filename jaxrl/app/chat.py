@@ -49,7 +49,9 @@ READ_FOR_MESSAGES = 1 << 16
 """Bytes of a reply that are searched for secrets before its beginning is shown."""
 UNFINISHED = ("length", "content_filter", "tool_calls", "function_call")
 """Reasons by which servers say that a completion ended early, maybe without any text."""
-SECRET_NAME = re.compile(r"key|token|secret|passw|auth|sig|cred", re.IGNORECASE)
+SECRET_NAME = re.compile(
+    r"key$|token$|secret|passw|^auth$|authorization|credential|^sig|^code$", re.IGNORECASE
+)
 """Names of fields whose values are not shown."""
 LONG_SECRET = 12
 """Characters of a secret that is found in other spellings too; shorter ones may be words."""
@@ -445,7 +447,8 @@ class Client:
 
     def _send(self, api: str, body: Mapping[str, Any]) -> tuple[int, Mapping[str, str], bytes]:
         path = "/completions" if api == "completions" else "/chat/completions"
-        headers = {"Accept-Encoding": "identity"}
+        headers = {"Accept-Encoding": "identity", "Content-Type": "application/json"}
+        content = json.dumps(body).encode()  # of escapes: half a character is no UTF-8
         if self._key and self._user is None:
             headers["Authorization"] = f"Bearer {self._key}"
         base, _, query = self.url.partition("?")
@@ -455,7 +458,7 @@ class Client:
             if self._http is None:
                 self._http = self._connect()
         asked = asyncio.run_coroutine_threadsafe(
-            _received(self._http, url, body, headers, self.config.timeout), _loop()
+            _received(self._http, url, content, headers, self.config.timeout), _loop()
         )
         self._running.add(asked)
         try:
@@ -486,14 +489,14 @@ class Client:
 
 
 async def _received(
-    http: Any, url: str, body: Any, headers: Mapping[str, str], seconds: float
+    http: Any, url: str, content: bytes, headers: Mapping[str, str], seconds: float
 ) -> tuple[int, Mapping[str, str], bytes]:
     """Status, headers and data of one reply, all of it within `seconds`.
 
     Args:
       http: the `httpx.AsyncClient`.
       url: full address.
-      body: fields of the request.
+      content: the request's body.
       headers: of the request.
       seconds: the deadline.
 
@@ -503,7 +506,7 @@ async def _received(
     """
     data = bytearray()
     async with asyncio.timeout(seconds):
-        async with http.stream("POST", url, json=body, headers=headers) as reply:
+        async with http.stream("POST", url, content=content, headers=headers) as reply:
             async for part in reply.aiter_bytes():
                 data += part
                 if len(data) > MAX_REPLY_BYTES:

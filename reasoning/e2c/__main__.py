@@ -94,7 +94,7 @@ def backend_of(source: "Source") -> "Backend":
     return Endpoint(source.endpoint)
 
 
-CHANGING = ("api", "template", "extra", "trained", "chat", "dtype", "lora_rank", "lora_alpha")
+CHANGING = ("api", "template", "extra", "trained", "chat", "lora_rank", "lora_alpha")
 """Options of a source, besides its name, that change what it says."""
 
 

@@ -104,9 +104,8 @@ def evaluate(
 
 def task_digest(task: Task) -> str:
     """A short name of a problem's text and answer, by which a changed file is noticed."""
-    return hashlib.sha256(f"{task.question}\0{task.answer}".encode("utf-8", "replace")).hexdigest()[
-        :12
-    ]
+    text = f"{task.question}\0{task.answer}".encode("utf-8", "replace")
+    return hashlib.sha256(text).hexdigest()[:12]
 
 
 def asked_for(settings: Settings) -> dict[str, Any]:

@@ -162,11 +162,13 @@ def test_keys_in_the_query_or_in_extra_fields_are_used_and_never_shown():
         return 401, {}, f"no {got[-1]['path']} {body}".encode()
 
     with server(echo) as (url, got):
-        address, extra = f"{url}?api-key=QUERYSECRET&v=2", '{"auth": {"token": "FIELDSECRET"}}'
+        extra = '{"auth": {"token": "FIELDSECRET"}, "tokenizer": "shown"}'
+        address = f"{url}?api-key=QUERYSECRET&v=2"
         with client(address, extra=extra) as c, pytest.raises(Rejected) as caught:
             c.chat([])
         assert got[0]["path"].endswith("completions?api-key=QUERYSECRET&v=2")
-    assert "v=2" in str(caught.value) and "SECRET" not in str(caught.value)
+    assert "v=2" in str(caught.value) and "shown" in str(caught.value)
+    assert "SECRET" not in str(caught.value)
     with client(address, retries=0) as c, pytest.raises(NoAnswer) as caught:
         c.chat([])  # the server is gone
     assert "SECRET" not in str(caught.value)
@@ -187,6 +189,13 @@ def test_refusals_of_options_repeat_no_secret(options):
     with pytest.raises(UserError) as caught:
         Client(ChatConfig(**options))
     assert "SEC" not in str(caught.value) and "RET" not in str(caught.value)
+
+
+def test_half_a_character_in_a_question_is_sent():
+    with server(lambda *_: answer()) as (url, got), client(url) as c:
+        assert c.complete("a \ud83d \u2028 é").text == "7"
+    assert got[0]["body"]["prompt"] == "a \ud83d \u2028 é"
+    assert got[0]["headers"]["Content-Type"] == "application/json"
 
 
 def test_null_leaves_a_field_out():
