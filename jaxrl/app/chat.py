@@ -372,8 +372,9 @@ class Client:
                     raise concurrent.futures.CancelledError
                 wait = 0.0
             try:
-                status, headers, data = self._send(api, self._limited(body))
-                if status == 400 and self._other_limit(data):
+                limited = self._limited(body)
+                status, headers, data = self._send(api, limited)
+                if status == 400 and self._other_limit(data, limited):
                     status, headers, data = self._send(api, self._limited(body))
             except (httpx.InvalidURL, UnicodeError):
                 raise Rejected(f"{self.shown} is no address of a host: set --base-url") from None
@@ -435,15 +436,15 @@ class Client:
             body[self._limit_name] = body.pop("max_tokens")
         return body
 
-    def _other_limit(self, data: bytes) -> bool:
-        """Switch to max_completion_tokens if that is what the server asks for; True if it was
-        switched.
+    def _other_limit(self, data: bytes, sent: Mapping[str, Any]) -> bool:
+        """Switch to max_completion_tokens if that is what the server asks for; True if the request
+        should be sent again, also where another thread has switched since it was sent.
         """
         asked = b"max_completion_tokens" in data and b"max_tokens" in data
-        if self.config.token_limit == "auto" and self._limit_name == "max_tokens" and asked:
-            self._limit_name = "max_completion_tokens"
-            return True
-        return False
+        if self.config.token_limit != "auto" or "max_tokens" not in sent or not asked:
+            return False
+        self._limit_name = "max_completion_tokens"
+        return True
 
     def _send(self, api: str, body: Mapping[str, Any]) -> tuple[int, Mapping[str, str], bytes]:
         path = "/completions" if api == "completions" else "/chat/completions"
@@ -537,7 +538,7 @@ class _Secret:
         spellings = [re.escape(text), re.escape(quote(text, safe="")), re.escape(quote(text))]
         spellings.append(re.escape(text.replace("/", r"\/")))
         if len(text) >= LONG_SECRET:  # broken by blanks or commas, escaped, in the other case
-            between = r"(?:\\[nrt]|[\s\"',])*"
+            between = r"(?:\\[nrt]|[ \t\n\r\v\f\x1c-\x1f\x85\xa0\"',])*"
             spellings.append(
                 between.join(
                     rf"(?:\\?{re.escape(c)}|\\u{ord(c):04x}|%{ord(c):02x}|&#x?0*(?:{ord(c)}|{ord(c):x});)"
@@ -552,7 +553,30 @@ class _Secret:
 
     def hidden(self, text: str) -> str:
         """The text with "***" in the secret's place."""
-        return self._pattern.sub("***", text)
+        return self._pattern.sub("***", text) if self._may_be_in(text) else text
+
+    def _may_be_in(self, text: str) -> bool:
+        """False only if the secret is in no spelling in a text; a hundred times as fast as the
+        pattern, since replies may have megabytes.
+        """
+        if len(self.text) < LONG_SECRET:
+            return True
+        low = text.lower()
+        if any(mark in low for mark in ("\\u00", "&#")) or re.search("%[0-9a-f]{2}", low):
+            return True
+        data = self.text.encode()
+        others = (data.hex(), base64.b64encode(data).decode().rstrip("=").lower())
+        return _squeezed(self.text.lower()) in _squeezed(low) or any(o in low for o in others)
+
+
+_BETWEEN = str.maketrans("", "", " \t\n\r\v\f\x1c\x1d\x1e\x1f\x85\xa0\"',\\")
+"""Signs that may stand between the characters of a secret."""
+
+
+def _squeezed(text: str) -> str:
+    for escape in ("\\n", "\\r", "\\t"):
+        text = text.replace(escape, "")
+    return text.translate(_BETWEEN)
 
 
 def _texts(fields: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

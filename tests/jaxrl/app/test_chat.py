@@ -450,6 +450,20 @@ def test_the_other_name_of_the_limit_is_found_once_and_kept():
     assert len(got) == 1
 
 
+def test_threads_that_learn_the_other_name_at_once_are_all_answered():
+    together = threading.Barrier(2)
+
+    def script(number, body, headers):
+        if "max_completion_tokens" in body:
+            return answer()
+        together.wait(60)
+        return 400, {}, b"'max_tokens' is not supported, use 'max_completion_tokens'"
+
+    with server(script) as (url, got), client(url, concurrency=2) as c:
+        found = c.ask_all("chat", [{"messages": [], "max_tokens": n} for n in (1, 2)], reply_of)
+    assert [reply_of(one).text for one in found] == ["7", "7"] and len(got) == 4
+
+
 def test_one_bad_item_does_not_stop_the_others():
     def script(number, body, headers):
         return (400, {}, b"too long") if body["prompt"] == "b" else answer(body["prompt"])
