@@ -147,6 +147,9 @@ def _by_rules(candidate: str, answer: str) -> bool | None:
     based = _in_base(candidate), _in_base(answer)
     if based[0] is not None and based[1] is not None:
         return based[0] == based[1]
+    plain = quantity(answer)
+    if based[0] is not None and plain is not None and bare(candidate)[0].isdigit():
+        return based[0] == plain.value  # 110_2 is 6
     return _by_lists(candidate, answer)
 
 
@@ -182,7 +185,7 @@ def _count(text: str) -> int:
 
 def _in_base(text: str) -> int | None:
     """The value of digits with their base as a subscript, such as 2516_8."""
-    match = re.fullmatch(r"([0-9A-Za-z]+)_\{?(\d+)\}?", bare(text))
+    match = re.fullmatch(r"\(?([0-9A-Za-z]+)\)?_\{?(\d+)\}?", bare(text))
     if match is None or not 2 <= int(match[2]) <= 36 or len(match[1]) > 100:
         return None
     try:

@@ -145,6 +145,8 @@ _NO_UNITS = frozenset(
         "percent",
         "over",
         "mod",
+        "a.m",
+        "p.m",
         "choose",
         "sqrt",
         "sin",
@@ -546,9 +548,11 @@ def both_signs(text: str) -> str | None:
 
 
 def time_of_day(text: str) -> tuple[int, int, str] | None:
-    """Hour, minute, and "a" or "p" if it says so; None for anything else."""
-    match = re.fullmatch(r"(\d{1,2}):(\d{2})(?:\s*([ap])\.?\s*m\.?)?", clean(text), re.I)
-    return (int(match[1]), int(match[2]), (match[3] or "").lower()) if match else None
+    """Hour, minute, and "a" or "p" if it says so; None for anything else, such as a bare hour."""
+    match = re.fullmatch(r"(\d{1,2})(?::(\d{2}))?(?:\s*([ap])\.?\s*m\.?)?", clean(text), re.I)
+    if match is None or not (match[2] or match[3]):
+        return None
+    return int(match[1]), int(match[2] or 0), (match[3] or "").lower()
 
 
 _ALL_TEXT = re.compile(r"\s*\$?\s*\\(?:text(?:bf|it|rm)?|mathrm|mbox)\s*\{[^{}]*\}\s*\$?\s*\.?\s*")
