@@ -155,7 +155,7 @@ def _by_rules(candidate: str, answer: str) -> bool | None:
 
 def _same_time(one: tuple[int, int, str], other: tuple[int, int, str]) -> bool:
     """Equal times of day; 3:30 may be in the morning or not, 15:30 is 3:30 p.m."""
-    if "" in (one[2], other[2]) and max(one[0], other[0]) <= 12:
+    if "" in (one[2], other[2]) and min(one[0], other[0]) > 0 and max(one[0], other[0]) <= 12:
         return one[:2] == other[:2]
     hours = [h % 12 + 12 * (half == "p") if half else h for h, _, half in (one, other)]
     return hours[0] == hours[1] and one[1] == other[1]

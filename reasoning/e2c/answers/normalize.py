@@ -39,6 +39,11 @@ _UNIT_IN_TEXT = re.compile(
     r"(?:\\[,;:! ]|~|\s)*\\(?:text(?:rm|bf|it)?|mathrm|mbox|hbox|rm)\s*\{([^{}\d=<>+*]*"
     r"(?:\^\{?\d\}?)?)\}(\^\s*\{?[23]\}?)?\s*$"
 )
+_NEGATIVE_POWERS = re.compile(
+    r"(?<=[\d}])(?:\\[,;:! ]|~|\s)*\\(?:text|mathrm)\s*\{(?=[^^]*\^\{?-)"
+    r"[A-Za-z](?:[A-Za-z]|\\[,;: ]|\\cdot|[\s.]|\^\{-?\d\}|\^-?\d)*\}\s*$"
+)
+r"""A unit such as \mathrm{m\,s^{-2}} behind a number."""
 _SPACES = re.compile(r"(?<!\\)\\(?:[,;: ]|quad|qquad|thinspace|enspace)(?![A-Za-z])")
 _SIZES = re.compile(r"\\(?:left|right|[bB]igg?[lrm]?)(?=\W)\.?")
 
@@ -87,7 +92,7 @@ DIMENSIONS = (
         "rupee": "rupee inr",
     },
     {"degree": "degree deg", "radian": "radian rad"},
-    {"celsius": "celsius", "fahrenheit": "fahrenheit", "kelvin": "kelvin"},
+    {"celsius": "celsius", "fahrenheit": "fahrenheit", "kelvin": "K kelvin"},
     {"N": "N newton", "kN": "kilonewton"},
     {"J": "J joule", "kJ": "kj kilojoule"},
     {"W": "W watt", "kW": "kilowatt"},
@@ -306,6 +311,7 @@ def strip_delimiters(text: str) -> str:
 
 def _without_unit(text: str) -> str:
     r"""Without a last `\text{ cm}^2` behind something: units in words that hold no mathematics."""
+    text = _NEGATIVE_POWERS.sub("", text)
     match = _UNIT_IN_TEXT.search(text)
     if match is None or not text[: match.start()].strip():
         return text
