@@ -136,9 +136,9 @@ def _by_rules(candidate: str, answer: str) -> bool | None:
         return multiple_choice(candidate, match[1])
     if re.fullmatch(r"\(([A-J])\)", clean(candidate)) and re.fullmatch(r"[A-J]", clean(answer)):
         return multiple_choice(candidate, clean(answer))
-    times = time_of_day(candidate), time_of_day(answer)
-    if times[0] is not None and times[1] is not None:
-        return _same_time(*times)
+    time, other_time = time_of_day(candidate), time_of_day(answer)
+    if time is not None and other_time is not None:
+        return _same_time(time, other_time)
     words = words_of(candidate), words_of(answer)
     if words[1] is not None:
         return (words[0] or letters(clean(candidate))) == words[1]

@@ -167,7 +167,7 @@ class Endpoint:
         prompt = read.prompt_tokens
         if prompt is None:
             prompt = _estimate(ask.prompt.user + ask.prompt.prefill)
-        counted = _counted(read) and read.prompt_tokens is not None
+        counted = _count(read) is not None and read.prompt_tokens is not None
         return Completion(text, tokens, read.finished, total, prompt, estimated=not counted)
 
     def _weighed(self, reply: dict, weigh: Weigh) -> Completion:
@@ -203,14 +203,12 @@ def _checked(raw: Any) -> Reply:
 
 def _tokens(reply: Reply, values: list) -> int:
     """Generated tokens: as the server counts, else its log-probabilities, else an estimate."""
-    if _counted(reply):
-        return reply.completion_tokens
-    return len(values) or _estimate(reply.text)
+    return _count(reply) or len(values) or _estimate(reply.text)
 
 
-def _counted(reply: Reply) -> bool:
-    """True if the server counted generated tokens; a text of no tokens was not counted."""
-    return reply.completion_tokens is not None and (reply.completion_tokens > 0 or not reply.text)
+def _count(reply: Reply) -> int | None:
+    """Tokens that the server counted; None if it did not, or counted none of a text."""
+    return None if reply.completion_tokens == 0 and reply.text else reply.completion_tokens
 
 
 def _estimate(text: str) -> int:
