@@ -19,7 +19,7 @@ from jaxrl.app.errors import UserError
 from jaxrl.app.files import write_atomic
 from sae.arrays import read_arrays, write_arrays
 from sae.biomedclip.torch_file import read_torch
-from sae.interop.safetensors import kept, refuse
+from sae.interop.safetensors import kept, refuse, refuse_others
 from sae.transcoders.model import Params, TranscoderConfig
 
 CLASSES = {
@@ -119,6 +119,16 @@ def from_tensors(
     if found not in kinds:
         raise UserError(f"dictionary class {found!r} is not read here; {', '.join(kinds)} are")
     kind = kinds[found]
+    matrices = ("W_enc", "b_enc", "W_dec", "b_dec", "threshold")
+    if kind != "jumprelu":
+        matrices = ("encoder.weight", "decoder.weight", *LINEAR[kind])
+    refuse_others(arrays, (*matrices, *(("k", "threshold") if kind.endswith("topk") else ())))
+    k = arrays.get("k", named.get("trainer", named).get("k"))  # older files have it in config.json
+    if kind.endswith("topk") and k is None:
+        raise UserError(
+            "neither the arrays nor config.json of this TopK autoencoder name its k: write or "
+            "download it again"
+        )
     if kind == "jumprelu":
         params = {name: jnp.asarray(a) for name, a in arrays.items()}
     else:
@@ -131,7 +141,12 @@ def from_tensors(
         params["threshold"] = jnp.asarray(arrays["threshold"], jnp.float32)
     d, latents = params["W_enc"].shape
     return params, TranscoderConfig(
-        d, d, latents, kind, float(arrays.get("k", latents)), centered=kind != "jumprelu"
+        d,
+        d,
+        latents,
+        kind,
+        float(k) if kind.endswith("topk") else float(latents),
+        centered=kind != "jumprelu",
     )
 
 

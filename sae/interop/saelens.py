@@ -15,7 +15,7 @@ import numpy as np
 
 from jaxrl.app.errors import UserError
 from jaxrl.app.files import write_atomic
-from sae.interop.safetensors import kept, read_safetensors, write_safetensors
+from sae.interop.safetensors import kept, read_safetensors, refuse_others, write_safetensors
 from sae.transcoders import model
 from sae.transcoders.model import Params, TranscoderConfig
 
@@ -151,6 +151,7 @@ def from_tensors(
     Raises:
       UserError: an architecture or option that is not read here.
     """
+    named = as_since_six(named)
     architecture = named.get("architecture")
     kinds = {name: kind for (kind, _), name in NAMES.items()} | {
         name: kind for kind, name in AUTOENCODERS.items()
@@ -176,6 +177,11 @@ def from_tensors(
     missing += (
         ["threshold"] if kinds[architecture] == "jumprelu" and "threshold" not in arrays else []
     )
+    if np.all(arrays.get("scaling_factor", 1.0) == 1):  # of old files, where it scales nothing
+        arrays = {name: a for name, a in arrays.items() if name != "scaling_factor"}
+    more = ("threshold",) if kinds[architecture] == "jumprelu" else ()
+    more += ("W_skip",) if architecture in (NAMES["relu", True], NAMES["jumprelu", True]) else ()
+    refuse_others(arrays, (*wanted, *more))
     if missing or arrays["W_enc"].shape != (named.get("d_in"), named.get("d_sae")):
         raise UserError(
             f"the arrays do not fit their cfg.json (missing: {', '.join(missing) or 'none'}): "
@@ -189,10 +195,46 @@ def from_tensors(
         kinds[architecture],
         float(named.get("k", named["d_sae"])),
         "W_skip" in params,
-        bool(named.get("apply_b_dec_to_input", False)),
+        bool(named.get("apply_b_dec_to_input", architecture in AUTOENCODERS.values())),
         kinds[architecture] == "topk" and bool(named.get("rescale_acts_by_decoder_norm", False)),
     )
     return params, config
+
+
+def as_since_six(named: dict[str, Any]) -> dict[str, Any]:
+    """The configuration as SAELens 6 would have written it. Until then TopK was an activation of
+    the standard architecture, which was not named at first, and three fields had other values.
+
+    Raises:
+      UserError: an activation that has no architecture, or latents that are scaled afterwards.
+    """
+    metadata = named.get("metadata") or {}
+    version = str(named.get("sae_lens_version") or metadata.get("sae_lens_version") or "0")
+    found = dict(named)
+    if found.get("finetuning_scaling_factor"):
+        raise UserError(
+            "finetuning_scaling_factor of SAELens is not read here: multiply the rows of W_dec by "
+            "scaling_factor first"
+        )
+    whole = version.partition(".")[0]
+    if whole.isdigit() and int(whole) < 6:
+        activation = found.get("activation_fn_str") or found.get("activation_fn") or "relu"
+        if activation == "topk":
+            found["architecture"] = "topk"
+            found.setdefault("k", (found.get("activation_fn_kwargs") or {}).get("k"))
+        elif activation != "relu":
+            raise UserError(
+                f"the activation {activation!r} of an old SAELens is not read here; relu and topk "
+                "are"
+            )
+        found.setdefault("architecture", "standard")
+        hook = str(found.get("hook_name") or found.get("hook_point") or "")
+        found.setdefault("reshape_activations", "hook_z" if "hook_z" in hook else "none")
+        if found.get("normalize_activations") in (None, False):
+            found["normalize_activations"] = "none"
+    if found.get("architecture") == "topk" and not found.get("k"):
+        raise UserError("cfg.json of this TopK autoencoder names no k: write or download it again")
+    return found
 
 
 def _pursuit(arrays, named):

@@ -4,6 +4,7 @@ the numbers.
 
 import json
 import math
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 import ml_dtypes
@@ -96,6 +97,20 @@ def _array(data, start, entry, widen):
         wide = np.frombuffer(body, "<u2").astype(np.uint32) << 16
         return wide.view(np.float32).reshape(entry["shape"])
     return np.frombuffer(body, DTYPES[entry["dtype"]]).reshape(entry["shape"]).copy()
+
+
+def refuse_others(arrays: Mapping[str, np.ndarray], known: Collection[str]) -> None:
+    """Refuse arrays that a reader would not use: what they do would be missing from the result.
+
+    Raises:
+      UserError: naming them.
+    """
+    others = sorted(set(arrays) - set(known))
+    if others:
+        raise UserError(
+            f"the file holds {', '.join(others)}, which is not read here: the result would not be "
+            "what its library computes"
+        )
 
 
 def refuse(reason: str | None) -> None:

@@ -13,7 +13,7 @@ import numpy as np
 
 from jaxrl.app.errors import UserError
 from jaxrl.app.files import write_atomic
-from sae.interop.safetensors import kept, read_safetensors, refuse, write_safetensors
+from sae.interop.safetensors import kept, read_safetensors, refuse, refuse_others, write_safetensors
 from sae.transcoders.model import Params, TranscoderConfig
 
 
@@ -88,6 +88,14 @@ def from_tensors(
 ) -> tuple[Params, TranscoderConfig]:
     """The inverse of `tensors`, with square outputs."""
     turned = {"encoder.weight": "W_enc", "W_skip": "W_skip"}
+    refuse_others(arrays, (*turned, "encoder.bias", "W_dec", "b_dec"))
+    if named.get("signed"):
+        raise UserError(
+            "signed = true of an old sparsify, which keeps the largest absolute values, is not "
+            "read here"
+        )
+    if named.get("activation", "topk") not in ("topk", "groupmax"):
+        raise UserError(f"the activation {named['activation']!r} of sparsify is not read here")
     params = {turned[name]: jnp.asarray(a.T) for name, a in arrays.items() if name in turned}
     params |= {
         "b_enc": jnp.asarray(arrays["encoder.bias"]),

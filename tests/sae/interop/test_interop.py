@@ -405,3 +405,120 @@ def test_dtypes_come_back_as_they_were(tmp_path, dtype):
     name = "sae_weights.safetensors"
     wide = read_safetensors(tmp_path / "s" / name)
     assert wide["W_dec"].dtype == (np.float32 if dtype == "bfloat16" else np.float16)
+
+
+def plain_arrays(d=4, latents=9):
+    """Arrays of an autoencoder, under SAELens' names."""
+    generator = np.random.default_rng(5)
+    shapes = {"W_enc": (d, latents), "b_enc": (latents,), "W_dec": (latents, d), "b_dec": (d,)}
+    return {
+        name: generator.standard_normal(shape).astype(np.float32) for name, shape in shapes.items()
+    }
+
+
+OLD = {
+    "d_in": 4,
+    "d_sae": 9,
+    "hook_name": "blocks.8.hook_resid_pre",
+    "normalize_activations": False,
+    "sae_lens_training_version": None,
+}
+"""Fields of a cfg.json from before SAELens 6."""
+
+
+def by_hand(arrays, x, k=None, centered=True):
+    """What such an autoencoder computes, ReLU or the k largest."""
+    pre = np.maximum((x - centered * arrays["b_dec"]) @ arrays["W_enc"] + arrays["b_enc"], 0)
+    kept = pre if k is None else np.where(pre >= np.sort(pre, 1)[:, [-k]], pre, 0)
+    return kept @ arrays["W_dec"] + arrays["b_dec"]
+
+
+@pytest.mark.parametrize(
+    ("named", "k", "centered"),
+    [
+        (OLD, None, True),  # neither an architecture nor apply_b_dec_to_input
+        (OLD | {"architecture": "standard", "apply_b_dec_to_input": False}, None, False),
+        (OLD | {"activation_fn_str": "topk", "activation_fn_kwargs": {"k": 2}}, 2, True),
+        (
+            OLD
+            | {"architecture": "standard", "activation_fn": "topk"}
+            | {"activation_fn_kwargs": {"k": 3}, "apply_b_dec_to_input": False},
+            3,
+            False,
+        ),
+        ({"architecture": "topk", "d_in": 4, "d_sae": 9, "k": 2}, 2, True),
+    ],
+)
+def test_files_of_older_saelens_are_what_they_were(named, k, centered):
+    arrays, x = plain_arrays(), np.random.default_rng(6).standard_normal((50, 4), np.float32)
+    params, config = saelens.from_tensors(arrays, dict(named))
+    np.testing.assert_allclose(
+        model.reconstruct(params, jnp.asarray(x), config),
+        by_hand(arrays, x, k, centered),
+        atol=1e-5,
+    )
+    scaled = arrays | {"scaling_factor": np.ones(9, np.float32)}
+    same, _ = saelens.from_tensors(scaled, dict(named))
+    assert set(same) == set(params)
+
+
+@pytest.mark.parametrize(
+    ("named", "more", "said"),
+    [
+        ({"architecture": "topk"}, {}, "names no k"),
+        (OLD | {"activation_fn_str": "tanh-relu"}, {}, "tanh-relu"),
+        (OLD | {"hook_name": "blocks.1.attn.hook_z"}, {}, "reshape_activations"),
+        (OLD | {"normalize_activations": True}, {}, "normalize_activations"),
+        (OLD | {"finetuning_scaling_factor": True}, {}, "scaling_factor"),
+        (OLD, {"scaling_factor": np.full(9, 2, np.float32)}, "holds scaling_factor"),
+        (OLD, {"threshold": np.ones(9, np.float32)}, "holds threshold"),
+        ({"architecture": "transcoder", "d_out": 4}, {"W_skip": np.eye(4)}, "holds W_skip"),
+    ],
+)
+def test_files_of_saelens_that_would_be_read_otherwise_are_refused(named, more, said):
+    with pytest.raises(UserError, match=said):
+        saelens.from_tensors(plain_arrays() | more, {"d_in": 4, "d_sae": 9} | named)
+
+
+def test_files_of_other_libraries_are_what_they_were_or_refused():
+    plain, x = plain_arrays(), np.random.default_rng(7).standard_normal((50, 4), np.float32)
+    theirs = {
+        "encoder.weight": plain["W_enc"].T,
+        "encoder.bias": plain["b_enc"],
+        "decoder.weight": plain["W_dec"].T,
+        "b_dec": plain["b_dec"],
+    }
+    named = {"trainer": {"dict_class": "AutoEncoderTopK", "k": 2}}  # as before k was a buffer
+    params, config = dictionary_learning.from_tensors(theirs, named)
+    estimate = model.reconstruct(params, jnp.asarray(x), config)
+    np.testing.assert_allclose(estimate, by_hand(plain, x, 2), atol=1e-5)
+    with pytest.raises(UserError, match="name its k"):
+        dictionary_learning.from_tensors(theirs, {"trainer": {"dict_class": "AutoEncoderTopK"}})
+    with pytest.raises(UserError, match="holds W_skip"):
+        dictionary_learning.from_tensors(theirs | {"W_skip": plain["W_enc"]}, named)
+    coder = {"W_dec": plain["W_dec"]} | {
+        name: a for name, a in theirs.items() if name != "decoder.weight"
+    }
+    for fields, said in (({"signed": True}, "signed"), ({"activation": "relu"}, "relu")):
+        with pytest.raises(UserError, match=said):
+            sparsify.from_tensors(coder, {"d_in": 4, "k": 2} | fields)
+    opened = {
+        "encoder.weight": plain["W_enc"].T,
+        "latent_bias": plain["b_enc"],
+        "decoder.weight": plain["W_dec"].T,
+        "pre_bias": plain["b_dec"],
+        "stats_last_nonzero": np.zeros(9, np.int64),
+    }
+    for given, k in (
+        ({}, None),  # its own reader takes ReLU
+        ({"activation": "TopK", "activation_state_dict": {"k": 3}}, 3),
+    ):
+        params, config = others.from_openai(opened | given)
+        estimate = model.reconstruct(params, jnp.asarray(x), config)
+        np.testing.assert_allclose(estimate, by_hand(plain, x, k), atol=1e-5)
+    for given, said in (({"activation": "TopK"}, "names no k"), ({"activation": "Tanh"}, "Tanh")):
+        with pytest.raises(UserError, match=said):
+            others.from_openai(opened | given)
+    gemma = plain | {"threshold": np.ones(9), "affine_skip_connection": np.eye(4)}
+    with pytest.raises(UserError, match="affine_skip_connection"):
+        others.from_gemma_scope(gemma)
