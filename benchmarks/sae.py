@@ -21,10 +21,10 @@ from typing import Any, TypeVar
 import jax
 import jax.numpy as jnp
 import numpy as np
-import tyro
 
 from benchmarks.recording import Claim, record
 from benchmarks.sae_peers import Peer, available
+from jaxrl.app import cli
 from sae.classifier.head import Head
 from sae.patterns import attribution, catalogue
 from sae.patterns.matching import MatchConfig
@@ -396,8 +396,8 @@ def read_settings(kind: type[S], name: str, arguments: list[str] | None) -> S:
       name: of the benchmark's module.
       arguments: of the command line; those of the process if None.
     """
-    program, switches = f"python -m benchmarks.{name}", (tyro.conf.FlagConversionOff,)
-    return tyro.cli(kind, args=arguments, prog=program, config=switches)
+    words = sys.argv[1:] if arguments is None else arguments
+    return cli.read_options(kind, words, f"python -m benchmarks.{name}")
 
 
 def main(arguments: list[str] | None = None) -> int:

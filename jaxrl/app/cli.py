@@ -135,6 +135,20 @@ def join_repeats(arguments: Sequence[str], commands: Iterable[type]) -> list[str
     return [word for words in found for word in words]
 
 
+def read_options(kind: type[C], arguments: Sequence[str], program: str) -> C:
+    """Make a configuration of a command line, with switches as `--write False`.
+
+    Args:
+      kind: its dataclass.
+      arguments: of the command.
+      program: for messages.
+    """
+    import tyro
+
+    off = (tyro.conf.FlagConversionOff,)
+    return tyro.cli(kind, args=list(arguments), config=off, prog=program)
+
+
 def parse_with_preset(
     arguments: Sequence[str],
     program: str,

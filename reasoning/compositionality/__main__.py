@@ -22,8 +22,6 @@ Work = Callable[[], Any]
 def parse(arguments: list[str]) -> Work:
     """Make the command; nothing heavy is imported before a command was named."""
     name, rest = cli.subcommand(arguments, PROGRAM, TABLE, (__doc__ or "").replace("\n", " "))
-    import tyro
-
     from reasoning.compositionality import commands
     from reasoning.compositionality.study.config import PRESETS
 
@@ -32,8 +30,7 @@ def parse(arguments: list[str]) -> Work:
         command = cli.parse_with_preset(rest, program, commands.Sweep, PRESETS, "tiny")
         return lambda: _sweep(command)
     kind = getattr(commands, name.capitalize())
-    off = (tyro.conf.FlagConversionOff,)
-    chosen = tyro.cli(kind, args=rest, config=off, prog=f"{PROGRAM} {name}")
+    chosen = cli.read_options(kind, rest, f"{PROGRAM} {name}")
     return lambda: _print(name, chosen)
 
 

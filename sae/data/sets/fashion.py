@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
+from jaxrl.app import cli
 from jaxrl.app.errors import UserError, writing
 from jaxrl.app.files import write_atomic
 from jaxrl.app.plots import array_to_png
@@ -150,20 +151,11 @@ def _chosen(config, generator):
 
 def main(arguments: list[str] | None = None) -> int:
     """Write the table; the exit status."""
-    import tyro
 
-    config = tyro.cli(
-        FashionConfig,
-        args=arguments,
-        prog="python -m sae.data.sets.fashion",
-        config=(tyro.conf.FlagConversionOff,),
-    )
-    try:
-        print(f"table: {write(config)}")
-    except UserError as refusal:
-        print(f"error: {refusal}", file=sys.stderr)
-        return 2
-    return 0
+    def parse(words: list[str]) -> FashionConfig:
+        return cli.read_options(FashionConfig, words, cli.program("sae.data.sets.fashion"))
+
+    return cli.main(parse, lambda config: print(f"table: {write(config)}"), arguments)
 
 
 if __name__ == "__main__":
