@@ -126,7 +126,7 @@ def figures(run: runs.Run, marked: str) -> dict[str, Any]:
             "change_unmarked": float(change[~mark].mean()),
             "auc": metrics.auc(found.logit[:, column], labels[:, column]).value,
             "auc_without": metrics.auc(reduced, labels[:, column]).value,
-            "places": [catalogue.patterns[p].measures.get("place", "") for p in pure],
+            "places": [catalogue.patterns[p].measures.get("evidence", "") for p in pure],
         },
     }
 

@@ -2,8 +2,10 @@
 the image is covered.
 
 A covered square also changes what is around it for the network, so a map shows reliance on places,
-not a segmentation. Our choice: squares of a quarter of the side in gray of the image's mean, at
-steps of an eighth.
+not a segmentation. Our choice: squares of a quarter of the side, at steps of an eighth, are filled
+from the pixels around them, as a gray of their own would add edges that patterns answer to: a
+square in gray of the image's mean, on a dark ground, was found to lower patterns of a bright mark
+as much as covering the mark did (docs/lab/sae.md).
 """
 
 import hashlib
@@ -16,10 +18,12 @@ CELLS = 8
 """Cells of a map along each side."""
 COVERED = 2
 """Cells along each side of a covered square."""
-
-
 STRONGEST = 3
-"""Cases of a pattern from which its place is named and its evidence shown."""
+"""Cases of a pattern whose evidence is shown."""
+NAMED_FROM = 8
+"""Strongest cases of a pattern over which evidence is averaged to name its place: in three, what
+else these images have in common can outweigh it. Our choice.
+"""
 
 
 class Evidence(NamedTuple):
@@ -53,12 +57,39 @@ def covered(image: np.ndarray) -> np.ndarray:
     edges = np.linspace(0, len(image), CELLS + 1).round().astype(int)
     steps = CELLS - COVERED + 1
     copies = np.repeat(image[None], 1 + steps**2, 0)
-    gray = np.uint8(round(float(image.mean())))
     for number, (row, column) in enumerate(np.ndindex(steps, steps), 1):
-        copies[
-            number, edges[row] : edges[row + COVERED], edges[column] : edges[column + COVERED]
-        ] = gray
+        rows = slice(edges[row], edges[row + COVERED])
+        columns = slice(edges[column], edges[column + COVERED])
+        copies[number, rows, columns] = surroundings(image, rows, columns)
     return copies
+
+
+def surroundings(image: np.ndarray, rows: slice, columns: slice) -> np.ndarray:
+    """Fill of a rectangle from around it, uint8: each pixel is the mean of the four next to the
+    rectangle in its row and its column, by inverse distance. Sides at the image's edge say nothing.
+
+    Args:
+      image: uint8 `[S, S]`.
+      rows, columns: the rectangle, less than the whole image.
+    """
+    values = image.astype(np.float64)
+    down = np.arange(rows.start, rows.stop)[:, None]
+    across = np.arange(columns.start, columns.stop)[None]
+    total = weight = np.zeros((down.size, across.size))
+    # Each side: the pixels next to it, and the distance from them.
+    sides = (
+        (rows.start - 1, columns, down - rows.start + 1),
+        (rows.stop, columns, rows.stop - down),
+        (rows, columns.start - 1, across - columns.start + 1),
+        (rows, columns.stop, columns.stop - across),
+    )
+    for at_row, at_column, distance in sides:
+        if -1 in (at_row, at_column) or len(image) in (at_row, at_column):
+            continue
+        line = values[at_row, at_column]
+        line = line[:, None] if isinstance(at_row, slice) else line[None]
+        total, weight = total + line / distance, weight + 1 / distance
+    return np.round(total / weight).astype(np.uint8)
 
 
 def maps(strengths: np.ndarray) -> np.ndarray:
@@ -100,7 +131,8 @@ def overlay(image: np.ndarray, map_: np.ndarray, side: int = 208) -> np.ndarray:
 
 
 LOCAL = 0.5
-"""Share of the evidence that a quarter of the image must hold for a place to be named. Our choice.
+"""Share of the evidence that a square of a quarter of the image must hold for a place to be named;
+evidence that is spread evenly has a quarter there. Our choice.
 """
 PLACES = (
     ("upper left", "upper middle", "upper right"),
@@ -110,13 +142,20 @@ PLACES = (
 
 
 def place(map_: np.ndarray) -> str:
-    """The part of the image (as it is seen) that the most evidence lies in, "lower left" say; ""
-    if it is spread over the image, or covering lowers nothing.
+    """The part of the image (as it is seen) that most of the evidence lies in, "lower left" say; ""
+    if no square of half the side holds most of it, or covering lowers nothing.
     """
     positive = np.clip(map_, 0, None)
-    largest = np.sort(positive, axis=None)[-(positive.size // 4) :]
-    if not largest.sum() > LOCAL * positive.sum():
+    half = len(positive) // 2
+    squares = np.lib.stride_tricks.sliding_window_view(positive, (half, half))
+    held = squares.sum((-1, -2))
+    if not held.max() > LOCAL * positive.sum():
         return ""
-    row, column = np.unravel_index(int(np.argmax(positive)), positive.shape)
-    third = [int(3 * (at + 0.5) / len(positive)) for at in (row, column)]
+    top, left = np.unravel_index(int(np.argmax(held)), held.shape)
+    weights = squares[top, left]
+    center = [
+        start + (weights.sum(axis) @ (np.arange(half) + 0.5)) / weights.sum()
+        for start, axis in ((top, 1), (left, 0))
+    ]
+    third = [int(3 * at / len(positive)) for at in center]
     return PLACES[third[0]][third[1]]

@@ -209,19 +209,26 @@ def titled(pattern: Pattern, clear: float) -> Pattern:
 
 
 def with_places(catalogue: Catalogue, places: Mapping[int, str], clear: float) -> Catalogue:
-    """The catalogue with places in names that are the same otherwise, where places differ.
+    """The catalogue with the places of patterns among their measures, and in names that are the
+    same otherwise, where places differ.
 
     Args:
       catalogue: with names.
-      places: part of the image that a pattern rests on, by its number; "" for none.
+      places: part of the image that a pattern rests on, by its number; "" for no single one.
       clear: least AUROC for a category, as in the configuration.
     """
     patterns = list(catalogue.patterns)
+
+    def note(number, **measured):
+        own = patterns[number]
+        patterns[number] = titled(replace(own, measures=own.measures | measured), clear)
+
+    for number, where in places.items():
+        note(number, evidence=where)
     for group in namesakes(catalogue):
         if len({places.get(number, "") for number in group}) > 1:
             for number in group:
-                measured = patterns[number].measures | {"place": places.get(number, "")}
-                patterns[number] = titled(replace(patterns[number], measures=measured), clear)
+                note(number, place=places.get(number, ""))
     return replace(catalogue, patterns=tuple(patterns))
 
 

@@ -129,6 +129,8 @@ class Suspect(NamedTuple):
     patterns: tuple[int, ...]
     areas: tuple[float, float]
     """Largest AUROC for the kind, and the same pattern's for the finding."""
+    place: str = ""
+    """Part of the image that the evidence of most of them lies in; "": none, or not known."""
 
 
 SUSPICIOUS, NEAR = 0.8, 0.05
@@ -148,10 +150,17 @@ def suspects(catalogue: Catalogue) -> list[Suspect]:
                 entry = (area, pure["auroc"], pattern.id)
                 groups.setdefault((pure["finding"], kind), []).append(entry)
     found = [
-        Suspect(finding, kind, tuple(e[2] for e in entries), max(entries)[:2])
+        Suspect(finding, kind, numbers, max(entries)[:2], _shared_place(catalogue, numbers))
         for (finding, kind), entries in groups.items()
+        for numbers in [tuple(entry[2] for entry in entries)]
     ]
     return sorted(found, key=lambda one: -len(one.patterns))
+
+
+def _shared_place(catalogue, numbers):
+    places = [catalogue.patterns[number].measures.get("evidence", "") for number in numbers]
+    most = max(places, key=places.count)
+    return most if 2 * places.count(most) > len(places) else ""
 
 
 def suspicion(one: Suspect) -> str:
@@ -163,10 +172,12 @@ def suspicion(one: Suspect) -> str:
         else (f"one pattern of {one.finding} tells")
     )
     numbers = ", ".join(map(str, one.patterns[:10])) + (", ..." if count > 10 else "")
+    rest = f"{'most of them rest' if count > 1 else 'it rests'} on the image's {one.place}"
     linked, own = one.areas
     return (
         f"{who} {one.kind} nearly as well (AUROC {linked:.2f}, of the finding {own:.2f}): on these "
         f"cases the two occur together, so it may be a shortcut; see the galleries of {numbers}"
+        + (f"; {rest}" if one.place else "")
     )
 
 

@@ -9,7 +9,7 @@ summary.json; checkpoints/ while the ensemble is being trained and after.
 import functools
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -55,7 +55,7 @@ from sae.patterns.attribution import (
     strongest,
 )
 from sae.patterns.catalogue import Catalogue
-from sae.patterns.leanings import Leaning, leanings
+from sae.patterns.leanings import Leaning, leanings, suspects
 from sae.pipeline.config import RunConfig, upgraded
 from sae.pipeline.train_ensemble import Devices, Examples, mesh_for, train_ensemble
 from sae.report import html
@@ -447,7 +447,11 @@ def step_catalogue(run: Run, again: bool = False) -> Catalogue:
         probe.acquisition,
         config,
     )
-    found = measures.with_places(found, places_of(run, found, rows), config.clear)
+    asked = {number for group in measures.namesakes(found) for number in group}
+    asked |= {number for one in suspects(found) for number in one.patterns}
+    asked |= {pattern.id for pattern in found.patterns if pattern.category == "artifact"}
+    places = places_of(run, found, rows, sorted(asked))
+    found = measures.with_places(found, places, config.clear)
     catalogues.save(found, folder)
     log(
         f"  {len(found.patterns)} patterns from {found.assignment.size} latents in "
@@ -500,29 +504,31 @@ def evidence_of(run: Run, catalogue: Catalogue) -> Callable[[np.ndarray], eviden
     return find
 
 
-def places_of(run: Run, catalogue: Catalogue, rows: np.ndarray) -> dict[int, str]:
-    """Parts of the image that patterns of the same name rest on, in their strongest cases; {} where
-    that cannot be found.
+def places_of(
+    run: Run, catalogue: Catalogue, rows: np.ndarray, patterns: Sequence[int]
+) -> dict[int, str]:
+    """Parts of the image that patterns rest on, in their strongest cases, "" where there is no
+    single one; {} where that cannot be found.
 
     Args:
       run: a trained run.
-      catalogue: its patterns, with names.
+      catalogue: its patterns.
       rows: int `[N]`, cases that its activations belong to.
+      patterns: numbers of those that are asked for.
     """
     find = evidence_of(run, catalogue)
     if find is None or not run.embedded.has_images:
         return {}
     find, places = evidence.remembered(find), {}
-    for number in [number for group in measures.namesakes(catalogue) for number in group]:
+    for number in patterns:
         signal = catalogue.activations[:, number]
-        strongest = np.argsort(-signal, kind="stable")[: evidence.STRONGEST]
+        strongest = np.argsort(-signal, kind="stable")[: evidence.NAMED_FROM]
         maps = []
         for row in rows[strongest[signal[strongest] > 0]]:
             try:
-                found = find(run.embedded.cases.read(int(row))).maps[number]
+                maps.append(find(run.embedded.cases.read(int(row))).maps[number])
             except Unreadable:
                 continue
-            maps.append(found / max(float(np.abs(found).max()), 1e-12))
         places[number] = evidence.place(np.mean(maps, 0)) if maps else ""
     return places
 

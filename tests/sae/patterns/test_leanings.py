@@ -110,8 +110,20 @@ def test_patterns_that_tell_a_circumstance_nearly_as_well_are_under_suspicion():
     ]
     made = catalogue(patterns, np.zeros((3, 5)))
     (found,) = rests.suspects(made)
-    assert found == ("Coat", "mark", (0, 1), (0.96, 0.97))
+    assert found == ("Coat", "mark", (0, 1), (0.96, 0.97), "")
     assert rests.suspicion(found).startswith(
         "2 patterns of Coat tell mark nearly as well (AUROC 0.96, of the finding 0.97)"
     )
     assert rests.suspects(catalogue(patterns[2:], np.zeros((3, 3)))) == []
+    assert "rest" not in rests.suspicion(found)
+    # Two of two rest on one place, then one of two.
+    for places, ending in (
+        (("lower left",) * 2, "of 0, 1; most of them rest on the image's lower left"),
+        (("lower left", ""), "of 0, 1"),
+    ):
+        known = [
+            replace(p, measures=p.measures | {"evidence": place})
+            for p, place in zip(patterns[:2], places, strict=True)
+        ]
+        (found,) = rests.suspects(catalogue([*known, *patterns[2:]], np.zeros((3, 5))))
+        assert rests.suspicion(found).endswith(ending)
