@@ -145,7 +145,7 @@ def from_tensors(
         d,
         latents,
         kind,
-        float(k) if kind.endswith("topk") else float(latents),
+        float(latents if k is None or not kind.endswith("topk") else k),
         centered=kind != "jumprelu",
     )
 
