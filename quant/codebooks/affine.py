@@ -30,7 +30,7 @@ class Moments:
 
 def neutral(features: int) -> Moments:
     """Moments that change nothing."""
-    zeros, ones = jnp.zeros(features), jnp.ones(features)
+    zeros, ones = jnp.zeros(features, jnp.float32), jnp.ones(features, jnp.float32)
     return Moments(zeros, ones, zeros, ones, jnp.bool_(False))
 
 

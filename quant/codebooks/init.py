@@ -51,12 +51,30 @@ def initial_codes(
 
 def uniform(key: jax.Array, codes: int, features: int) -> jax.Array:
     """Uniform in +-1/K (the original VQ-VAE code)."""
-    return jax.random.uniform(key, (codes, features), minval=-1 / codes, maxval=1 / codes)
+    return jax.random.uniform(key, (codes, features), jnp.float32, -1 / codes, 1 / codes)
 
 
 def normal(key: jax.Array, codes: int, features: int) -> jax.Array:
     """Normal with standard deviation D^-1/2: length about one."""
-    return jax.random.normal(key, (codes, features)) * features**-0.5
+    return jax.random.normal(key, (codes, features), jnp.float32) * features**-0.5
+
+
+def random_projections(
+    key_in: jax.Array, key_out: jax.Array, outer: int, inner: int
+) -> dict[str, jax.Array]:
+    """Maps "project_in" `[outer, inner]` and "project_out" `[inner, outer]`, float32, that keep the
+    length of a row about as it is.
+
+    Args:
+      key_in: PRNG key of the first.
+      key_out: PRNG key of the second.
+      outer: features outside.
+      inner: features of the codes.
+    """
+    return {
+        "project_in": jax.random.normal(key_in, (outer, inner), jnp.float32) * outer**-0.5,
+        "project_out": jax.random.normal(key_out, (inner, outer), jnp.float32) * inner**-0.5,
+    }
 
 
 def from_data(key: jax.Array, x: jax.Array, codes: int) -> jax.Array:
@@ -68,7 +86,8 @@ def from_data(key: jax.Array, x: jax.Array, codes: int) -> jax.Array:
     require(rows >= 1, "the sample has no rows")
     order = jax.random.permutation(key_pick, rows)
     picked = x[order[jnp.arange(codes) % rows]]
-    noise = 1e-3 * (x.std(0, keepdims=True) + 1e-6) * jax.random.normal(key_noise, picked.shape)
+    noise = jax.random.normal(key_noise, picked.shape, picked.dtype)
+    noise = 1e-3 * (x.std(0, keepdims=True) + 1e-6) * noise
     return picked + jnp.where(jnp.arange(codes)[:, None] < rows, 0, noise)
 
 

@@ -145,7 +145,7 @@ def _comparable(x, codebook, metric: Metric) -> tuple[jax.Array, jax.Array, jax.
     x = jnp.clip(x, -FARTHEST, FARTHEST)
     if metric == "cosine":
         x, codebook = unit(x), unit(codebook)
-    halves = jnp.zeros(codebook.shape[0])
+    halves = jnp.zeros(codebook.shape[0], jnp.float32)
     if metric == "l2":
         offset = typical(codebook, absent)
         x, codebook = x - offset, codebook - offset
@@ -230,12 +230,12 @@ def _by_tiles(x, codebook, halves, tile):
 
         first = (
             varying_like(jnp.zeros(block, jnp.int32), x, codebook),
-            varying_like(jnp.full(block, jnp.inf), x, codebook),
+            varying_like(jnp.full(block, jnp.inf, jnp.float32), x, codebook),
         )
         return jax.lax.scan(step, first, (starts, codebook, halves))[0]
 
     if not rows:
-        return jnp.zeros(0, jnp.int32), jnp.zeros(0)
+        return jnp.zeros(0, jnp.int32), jnp.zeros(0, jnp.float32)
     parts = jnp.pad(x.reshape(groups, share, features), ((0, 0), (0, more_rows), (0, 0)))
     blocks = parts.reshape(groups, -1, block, features).swapaxes(0, 1)
     index, score = (

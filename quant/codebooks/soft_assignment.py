@@ -42,7 +42,9 @@ def relaxed_choice(
       temperature: above 0; low ones are nearly one-hot.
       hard: return the one-hot on the way forward, with the gradient of the relaxed sample.
     """
-    soft = tempered_softmax(logits + jax.random.gumbel(key, logits.shape), temperature)
+    soft = tempered_softmax(
+        logits + jax.random.gumbel(key, logits.shape, logits.dtype), temperature
+    )
     if not hard:
         return soft
     one = jax.nn.one_hot(soft.argmax(-1), logits.shape[-1])

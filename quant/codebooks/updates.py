@@ -113,7 +113,9 @@ def make_codebook(codes: jax.Array) -> Codebook:
     """
     codes = codes.astype(jnp.float32)
     zeros = jnp.zeros(codes.shape[0], jnp.int32)
-    return Codebook(jnp.copy(codes), jnp.ones(codes.shape[0]), jnp.copy(codes), zeros, jnp.int32(0))
+    return Codebook(
+        jnp.copy(codes), jnp.ones_like(codes[:, 0]), jnp.copy(codes), zeros, jnp.int32(0)
+    )
 
 
 def count_rows(
@@ -127,7 +129,7 @@ def count_rows(
       weight: `[N]`, how much each row counts; None: 1.
       axis_name: devices that hold the other rows.
     """
-    weight = jnp.ones(index.shape[0]) if weight is None else weight.astype(jnp.float32)
+    weight = jnp.ones(index.shape[0], jnp.float32) if weight is None else weight.astype(jnp.float32)
     return total(jax.ops.segment_sum(weight, jnp.where(index < 0, codes, index), codes), axis_name)
 
 
@@ -148,7 +150,7 @@ def sum_rows(
       weight: `[N]`, how much each row counts; None: 1.
       axis_name: devices that hold the other rows.
     """
-    weight = jnp.ones(x.shape[0]) if weight is None else weight.astype(jnp.float32)
+    weight = jnp.ones(x.shape[0], jnp.float32) if weight is None else weight.astype(jnp.float32)
     rows = jnp.where(weight[:, None] > 0, x.astype(jnp.float32) * weight[:, None], 0)
     return total(jax.ops.segment_sum(rows, jnp.where(index < 0, codes, index), codes), axis_name)
 
@@ -219,7 +221,7 @@ def restart(
     # Inverse of the distribution function: a draw of K from N by Gumbels would take N x K numbers.
     ends = jnp.cumsum(sums)
     place = jnp.minimum(
-        ends[-1] * jax.random.uniform(key_pick, (codes,)), jnp.nextafter(ends[-1], 0.0)
+        ends[-1] * jax.random.uniform(key_pick, (codes,), jnp.float32), jnp.nextafter(ends[-1], 0.0)
     )
 
     def offered(rows, chance, number):
@@ -232,7 +234,7 @@ def restart(
 
     # Each device hands out its own rows among those drawn; all rows would be far more to send.
     picked = total(jax.vmap(offered)(*parts, first + jnp.arange(groups)).sum(0), axis_name)
-    picked = picked + rule.noise * jax.random.normal(key_noise, picked.shape)
+    picked = picked + rule.noise * jax.random.normal(key_noise, picked.shape, picked.dtype)
     amount = rule.weight(book)
 
     def over(new, old):

@@ -120,7 +120,7 @@ def _round(params: dict, state: dict, batch: Batch, config: FSQConfig) -> tuple[
     index = steps.astype(jnp.int32)
     if not config.flat:
         return Found(value, index, {}, {}), state
-    index = (index * _basis(config)[None]).sum(-1)
+    index = (index * _basis(config)[None]).sum(-1, dtype=jnp.int32)
     counted = config.num_codes <= config.count_limit
     return Found(value, index, {}, batch.usage(index, config.num_codes) if counted else {}), state
 

@@ -125,7 +125,7 @@ def init(key: jax.Array, config: GMVQConfig, sample: jax.Array | None = None) ->
 
 def log_posterior(params: dict, x: jax.Array, config: GMVQConfig) -> jax.Array:
     """log q(c|x) of every row, float32 `[N, C]`."""
-    weight = jnp.full(config.dim, config.sigma**-2)
+    weight = jnp.full(config.dim, config.sigma**-2, jnp.float32)
     if config.learn_weights:
         weight = jnp.exp(jnp.clip(params["log_weight"], -LARGEST_LOG_WEIGHT, LARGEST_LOG_WEIGHT))
     root = jnp.sqrt(weight)[None]
@@ -246,7 +246,7 @@ def _draw(batch: Batch, codes, log_q, spread, config: GMVQConfig) -> jax.Array:
     value = y @ codes
     if not config.noise:
         return value
-    noise = jax.vmap(lambda k: jax.random.normal(k, codes.shape[1:]))(noise_keys[:, 0])
+    noise = jax.vmap(lambda k: jax.random.normal(k, codes.shape[1:], jnp.float32))(noise_keys[:, 0])
     return value + (y * spread).sum(-1, keepdims=True) * noise
 
 

@@ -9,6 +9,7 @@ from typing import Any, Unpack
 import jax
 import jax.numpy as jnp
 
+from quant.codebooks.init import random_projections
 from quant.errors import require, tuple_field
 from quant.quantizers.dispatch import functions_of, index_axes
 from quant.quantizers.inputs import check_sample
@@ -65,9 +66,7 @@ def init(
     key_in, key_out, key = jax.random.split(key, 3)
     params: dict[str, Any] = {}
     if config.width is not None:
-        shape = (config.dim, config.inner)
-        params["project_in"] = jax.random.normal(key_in, shape) * shape[0] ** -0.5
-        params["project_out"] = jax.random.normal(key_out, shape[::-1]) * shape[1] ** -0.5
+        params |= random_projections(key_in, key_out, config.dim, config.inner)
     parts = [None] * len(config.groups)
     if sample is not None:
         parts = _parts(_project(params, "in", sample.reshape(-1, config.dim)), config)

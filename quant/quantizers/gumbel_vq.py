@@ -51,10 +51,11 @@ def init(
     """
     sample = check_sample(sample, config.dim)
     key_codes, key_weight = jax.random.split(key)
+    lecun_normal = jax.nn.initializers.lecun_normal()
     return {
         "codes": initial_codes(key_codes, config.init, config.num_codes, config.dim, sample),
-        "weight": jax.nn.initializers.lecun_normal()(key_weight, (config.dim, config.num_codes)),
-        "bias": jnp.zeros(config.num_codes),
+        "weight": lecun_normal(key_weight, (config.dim, config.num_codes), jnp.float32),
+        "bias": jnp.zeros(config.num_codes, jnp.float32),
     }, {}
 
 

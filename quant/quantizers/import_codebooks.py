@@ -119,12 +119,33 @@ KNOWN = (
 
 
 def under(arrays: dict[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:
-    """Arrays whose names begin with a prefix, without it."""
+    """Arrays whose names begin with a prefix, without it; those of half precision as float32, so
+    that what is computed of them is no less exact than in the library.
+    """
+
+    def widened(array):
+        array = np.asarray(array)
+        half = jnp.issubdtype(array.dtype, jnp.floating) and array.itemsize < 4
+        return array.astype(np.float32) if half else array
+
     return {
-        name.removeprefix(prefix): np.asarray(array)
+        name.removeprefix(prefix): widened(array)
         for name, array in arrays.items()
         if name.startswith(prefix)
     }
+
+
+def needed(own: dict[str, np.ndarray], name: str, prefix: str) -> np.ndarray:
+    """One of the arrays.
+
+    Raises:
+      QuantError: it is not among them.
+    """
+    require(
+        name in own,
+        f"there is no {prefix}{name} among the arrays: is it a quantizer of this library?",
+    )
+    return own[name]
 
 
 def _moments(own: dict[str, np.ndarray], prefix: str, neutral_: Moments) -> Moments:

@@ -17,6 +17,7 @@ from quant.quantizers import fsq, lfq, rvq, simvq, stack
 from quant.quantizers.grouped import GroupedConfig
 from quant.quantizers.import_codebooks import (
     from_vector_quantize_pytorch,
+    needed,
     projections,
     state_of,
     under,
@@ -150,12 +151,12 @@ def descript_audio_codec(arrays: Arrays, prefix: str = "quantizer.") -> Made:
     own = under(arrays, prefix)
     made = []
     for number in range(_count(own, "quantizers", prefix)):
-        level = under(own, f"quantizers.{number}.")
-        codes = level["codebook.weight"].astype(np.float32)
+        level, name = under(own, f"quantizers.{number}."), f"{prefix}quantizers.{number}."
+        codes = needed(level, "codebook.weight", name).astype(np.float32)
         params = {"codes": jnp.asarray(codes)[None]}
         for side in ("in", "out"):
-            params[f"project_{side}"] = jnp.asarray(_weight(level, f"{side}_proj").T)
-            params[f"project_{side}_bias"] = jnp.asarray(level[f"{side}_proj.bias"])
+            params[f"project_{side}"] = jnp.asarray(_weight(level, f"{side}_proj", name).T)
+            params[f"project_{side}_bias"] = jnp.asarray(needed(level, f"{side}_proj.bias", name))
         config = VQConfig(
             *(codes.shape[0], params["project_in"].shape[0]),
             code_dim=codes.shape[1],
@@ -181,8 +182,10 @@ def encodec(arrays: Arrays, prefix: str = "quantizer.vq.") -> Made:
     made = []
     for number in range(_count(own, "layers", prefix)):
         level = under(own, f"layers.{number}.codebook.")
+        where = f"{prefix}layers.{number}.codebook."
         codes, count, total = (
-            level[name].astype(np.float32)[None] for name in ("embed", "cluster_size", "embed_avg")
+            needed(level, name, where).astype(np.float32)[None]
+            for name in ("embed", "cluster_size", "embed_avg")
         )
         config = VQConfig(codes.shape[1], codes.shape[2], decay=0.99, commitment=1.0)
         made.append(({}, state_of(codes, count, total), config))
@@ -236,12 +239,12 @@ def _refuse(own: Arrays, prefix: str, known: tuple[str, ...], refused: tuple[str
     require(not strange, f"{prefix}{strange[0] if strange else ''} is not taken over")
 
 
-def _weight(level: Arrays, name: str) -> np.ndarray:
+def _weight(level: Arrays, name: str, prefix: str) -> np.ndarray:
     """Matrix `[out, in]` of a convolution over one place, plain or weight-normalized."""
     if f"{name}.weight" in level:
         return level[f"{name}.weight"][..., 0]
     ends = ("weight_g", "weight_v")
     if f"{name}.weight_g" not in level:
         ends = ("parametrizations.weight.original0", "parametrizations.weight.original1")
-    length, direction = (level[f"{name}.{end}"][..., 0] for end in ends)
+    length, direction = (needed(level, f"{name}.{end}", prefix)[..., 0] for end in ends)
     return length * direction / np.linalg.norm(direction, axis=1, keepdims=True)

@@ -33,6 +33,15 @@ def check_input(x: jax.Array, features: int, name: str = "x") -> None:
     )
 
 
+def check_levels(indices: jax.Array, levels: int) -> None:
+    """Refuse indices `[..., n]` of more levels than there are, or of none."""
+    require(
+        indices.ndim > 0 and 1 <= indices.shape[-1] <= levels,
+        f"indices have shape {indices.shape}: their last axis must be that of the levels, of which "
+        f"there are {levels}",
+    )
+
+
 def check_sample(sample: Any, features: int) -> jax.Array | None:
     """The sample of an `init` as an array, or None.
 

@@ -129,12 +129,14 @@ def encode_by(quantize: Callable[..., tuple[Quantized, Any]]) -> Encode:
     return encode
 
 
+LARGEST_INDEX = 2**31 - 1
+"""Largest number of an int32."""
 Decode = Callable[[Any, Any, jax.Array, Any], jax.Array]
 
 
 def decoding(decode: Decode) -> Decode:
-    """A quantizer's `decode` with its checks: indices must be whole numbers, and parameters, state
-    and configuration go together.
+    """A quantizer's `decode` with its checks: indices must be whole numbers, of any type, and
+    parameters, state and configuration go together.
     """
 
     @functools.wraps(decode)
@@ -144,6 +146,11 @@ def decoding(decode: Decode) -> Decode:
             jnp.issubdtype(indices.dtype, jnp.integer),
             f"indices have dtype {indices.dtype}: give whole numbers, as encode does",
         )
+        limits = jnp.iinfo(indices.dtype)
+        if limits.max > LARGEST_INDEX:
+            indices = jnp.clip(indices, max(limits.min, -2), LARGEST_INDEX)
+        # Files keep indices as uint8 or int16, which cannot hold the number of codes itself.
+        indices = indices.astype(jnp.int32)
         with explaining(params, state, config):
             return decode(params, state, indices, config)
 

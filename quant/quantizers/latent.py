@@ -58,7 +58,10 @@ def init(
     """
     sample = check_sample(sample, config.dim)
     rows = [
-        jnp.pad(jnp.linspace(-0.5, 0.5, n) if n > 1 else jnp.zeros(1), (0, max(config.levels) - n))
+        jnp.pad(
+            jnp.linspace(-0.5, 0.5, n, dtype=jnp.float32) if n > 1 else jnp.zeros(1, jnp.float32),
+            (0, max(config.levels) - n),
+        )
         for n in config.levels
     ]
     return {"values": jnp.stack(rows)}, {}
@@ -96,7 +99,7 @@ def _values(params: dict, state: dict, batch: Batch, config: LatentConfig) -> tu
         "commitment": config.commitment * batch.mean((z - stop(q)) ** 2),
         "codebook": config.codebook_weight * batch.mean((stop(z) - q) ** 2),
     }
-    index = (steps.astype(jnp.int32) * _basis(config)[None]).sum(-1)
+    index = (steps.astype(jnp.int32) * _basis(config)[None]).sum(-1, dtype=jnp.int32)
     metrics = {"distance": batch.mean((z - q) ** 2)} | batch.usage(index, config.num_codes)
     return Found(exactly(q, z) if batch.train else q, index, losses, metrics), state
 

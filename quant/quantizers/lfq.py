@@ -93,8 +93,8 @@ def quantize(
 def _signs(params: dict, state: dict, batch: Batch, config: LFQConfig) -> tuple[Found, dict]:
     z = config.scale * unit(batch.z) if config.spherical else batch.z
     bits = z > 0
-    q = jnp.where(bits, config.size, -config.size)
-    index = (bits.astype(jnp.int32) << _places(config)[None]).sum(-1)
+    q = _values(bits, config)
+    index = (bits.astype(jnp.int32) << _places(config)[None]).sum(-1, dtype=jnp.int32)
     losses, metrics = {}, {}
     if config.num_codes <= config.count_limit:
         metrics = batch.usage(index, config.num_codes)
@@ -156,7 +156,12 @@ def decode(params: dict, state: dict, indices: jax.Array, config: LFQConfig) -> 
     """
     known = (indices >= 0) & (indices < config.num_codes)
     bits = (indices[..., None] >> _places(config).reshape(*[1] * indices.ndim, -1)) & 1
-    return jnp.where(known[..., None], jnp.where(bits == 1, config.size, -config.size), jnp.nan)
+    return jnp.where(known[..., None], _values(bits == 1, config), jnp.nan)
+
+
+def _values(bits: jax.Array, config: LFQConfig) -> jax.Array:
+    size = jnp.float32(config.size)
+    return jnp.where(bits, size, -size)
 
 
 def _places(config: LFQConfig) -> jax.Array:
@@ -171,7 +176,7 @@ def _bit_entropy(logits: jax.Array) -> jax.Array:
 
 def _all_codes(logits: jax.Array) -> jax.Array:
     """Probabilities of all 2^D codes of one row, in the order of their indices."""
-    soft = jnp.ones(1)
+    soft = jnp.ones(1, jnp.float32)
     for bit in range(logits.shape[0]):
         one = jax.nn.sigmoid(logits[bit])
         soft = (soft[:, None] * jnp.stack([1 - one, one])[None]).reshape(-1)

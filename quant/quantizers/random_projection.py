@@ -56,9 +56,11 @@ def init(
     key_projection, key_codes = jax.random.split(key)
     limit = (6 / (config.dim + config.code_dim)) ** 0.5
     projection = jax.random.uniform(
-        key_projection, (config.dim, config.heads * config.code_dim), minval=-limit, maxval=limit
+        *(key_projection, (config.dim, config.heads * config.code_dim)),
+        *(jnp.float32, -limit, limit),
     )
-    codes = unit(jax.random.normal(key_codes, (config.heads, config.num_codes, config.code_dim)))
+    sizes = (config.heads, config.num_codes, config.code_dim)
+    codes = unit(jax.random.normal(key_codes, sizes, jnp.float32))
     return {}, {"projection": projection, "codes": codes}
 
 

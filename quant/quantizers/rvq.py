@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from quant.codebooks.extremes import varying_like
 from quant.errors import require, require_whole
 from quant.quantizers import vq
-from quant.quantizers.inputs import check_sample
+from quant.quantizers.inputs import check_levels, check_sample
 from quant.quantizers.interface import Batch, Found, Options, call, decoding, encode_by
 from quant.quantizers.vq import VQConfig, VQState
 from quant.types import Params, Quantized
@@ -117,7 +117,7 @@ def _levels(
     )
     keyed, usable = batch.key is not None, batch.usable
     key_depth, key_levels = jax.random.split(batch.key if keyed else jax.random.key(0))
-    depth = jnp.full(usable.shape[0], config.levels)
+    depth = jnp.full(usable.shape[0], config.levels, jnp.int32)
     if batch.train and config.dropout:
         keys = batch.replace(key=key_depth).row_keys()
         depth = jax.vmap(lambda k: jax.random.randint(k, (), 1, config.levels + 1))(keys)
@@ -189,10 +189,7 @@ def decode(
     Raises:
       QuantError: more levels than there are.
     """
-    require(
-        indices.shape[-1] <= config.levels,
-        f"indices have {indices.shape[-1]} levels, the quantizer {config.levels}",
-    )
+    check_levels(indices, config.levels)
 
     def pick(tree, number):
         return jax.tree.map(lambda a: a[0 if config.share else number], tree)
@@ -200,8 +197,9 @@ def decode(
     total = 0.0
     for number in range(indices.shape[-1]):
         index = indices[..., number]
+        present = index != -1
         value = vq.decode(
-            pick(params, number), pick(state, number), jnp.maximum(index, 0), config.level
+            pick(params, number), pick(state, number), jnp.where(present, index, 0), config.level
         )
-        total = total + jnp.where((index >= 0)[..., None], value, 0)
+        total = total + jnp.where(present[..., None], value, 0)
     return total

@@ -53,7 +53,7 @@ def init(key: jax.Array, config: SimVQConfig, sample: jax.Array | None = None) -
     features = config.frozen_dim or config.dim
 
     def draw(key, rows, columns):
-        return jax.random.normal(key, (rows, columns)) * features**-0.5
+        return jax.random.normal(key, (rows, columns), jnp.float32) * features**-0.5
 
     return {"map": draw(key_map, features, config.dim)}, {
         "frozen": draw(key_frozen, config.num_codes, features)

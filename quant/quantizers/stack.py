@@ -13,7 +13,7 @@ from quant.errors import require, tuple_field
 from quant.quantizers.dispatch import functions_of, index_axes
 from quant.quantizers.dropout import DepthDropout, draw_depths
 from quant.quantizers.grouped import mean_by_name
-from quant.quantizers.inputs import check_sample
+from quant.quantizers.inputs import check_levels, check_sample
 from quant.quantizers.interface import Batch, Found, Options, call, decoding, encode_by
 from quant.types import Params, Quantized
 
@@ -127,7 +127,7 @@ def _levels(
 ) -> tuple[Found, tuple]:
     stop = jax.lax.stop_gradient
     keys = [None] * len(config.levels)
-    depth = jnp.full(batch.usable.shape, len(config.levels))
+    depth = jnp.full(batch.usable.shape, len(config.levels), jnp.int32)
     require(
         batch.key is not None or not (batch.train and config.dropout),
         "dropout draws depths: give quantize a key",
@@ -196,16 +196,14 @@ def decode(params: dict, state: tuple, indices: jax.Array, config: StackConfig) 
     Raises:
       QuantError: more levels than there are.
     """
-    require(
-        indices.shape[-1] <= len(config.levels),
-        f"indices have {indices.shape[-1]} levels, the quantizer {len(config.levels)}",
-    )
+    check_levels(indices, len(config.levels))
     total = 0.0
     for number, level in enumerate(config.levels[: indices.shape[-1]]):
         index = indices[..., number]
+        present = index != -1
         value = functions_of(level).decode(
-            params.get(f"level_{number}", {}), state[number], jnp.maximum(index, 0), level
+            params.get(f"level_{number}", {}), state[number], jnp.where(present, index, 0), level
         )
         value = value * _scale(config, number, value.ndim)
-        total = total + jnp.where((index >= 0)[..., None], value, 0)
+        total = total + jnp.where(present[..., None], value, 0)
     return total

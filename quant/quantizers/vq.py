@@ -18,7 +18,7 @@ from jaxrl.train.parallel import masked_mean
 from quant.codebooks import affine
 from quant.codebooks.affine import Moments
 from quant.codebooks.extremes import bounded
-from quant.codebooks.init import Init, initial_codes
+from quant.codebooks.init import Init, initial_codes, random_projections
 from quant.codebooks.nearest import Metric, Way, nearest, nearest_k, unit
 from quant.codebooks.regularizers import diversity, orthogonality, similarity
 from quant.codebooks.rows import by_book, flatten, from_books, lookup, to_books
@@ -210,8 +210,7 @@ def init(
     params = {}
     if config.projected:
         inner = config.width * config.heads
-        params["project_in"] = jax.random.normal(key_in, (config.dim, inner)) * config.dim**-0.5
-        params["project_out"] = jax.random.normal(key_out, (inner, config.dim)) * inner**-0.5
+        params |= random_projections(key_in, key_out, config.dim, inner)
     parts = [None] * config.books
     if sample is not None:
         rows = _project(params, "project_in", flatten(sample.astype(jnp.float32), None)[0])
@@ -402,7 +401,7 @@ def _drawn(batch: Batch, z, codes, config: VQConfig) -> tuple[jax.Array, jax.Arr
     """
     shape = (config.heads * config.num_codes,)
     keys = batch.replace(key=jax.random.fold_in(batch.key, 1)).row_keys()
-    noise = jax.vmap(lambda k: jax.random.gumbel(k, shape))(keys)
+    noise = jax.vmap(lambda k: jax.random.gumbel(k, shape, jnp.float32))(keys)
     noise = to_books(noise, config.heads, config.books)
     scores = jax.lax.stop_gradient(jax.vmap(lambda a, c: similarity(a, c, config.metric))(z, codes))
     index = (scores / config.sampling + noise).argmax(-1).astype(jnp.int32)

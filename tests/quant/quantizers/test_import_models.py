@@ -54,6 +54,27 @@ def test_indices_and_values_are_those_of_the_library(name):
     np.testing.assert_allclose(back, quantized, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize("dtype", [np.float16, jnp.bfloat16])
+def test_half_precision_is_widened_before_anything_is_computed(dtype):
+    held = {name: array.astype(dtype) for name, array in golden("dac")[0].items()}
+    wide = {name: array.astype(np.float32) for name, array in held.items()}
+    jax.tree.map(
+        np.testing.assert_array_equal,
+        import_models.descript_audio_codec(held, "")[:2],
+        import_models.descript_audio_codec(wide, "")[:2],
+    )
+
+
+@pytest.mark.parametrize("name", CHANNELS_FIRST)
+def test_missing_arrays_of_a_layer_are_named(name):
+    held = golden(name)[0]
+    for missing in held:
+        if missing.startswith(("quantizers.1.", "layers.1.")) and "inited" not in missing:
+            rest = {key: array for key, array in held.items() if key != missing}
+            with pytest.raises(QuantError, match=r"there is no (quantizers|layers)\.1\."):
+                CASES[name](rest)
+
+
 @pytest.mark.parametrize(
     ("load", "arrays", "sentence"),
     [

@@ -4,6 +4,7 @@ functions refuse.
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import pytest
 
 from quant.codebooks.init import initial_codes, kmeans
@@ -11,12 +12,17 @@ from quant.codebooks.nearest import nearest, nearest_k
 from quant.codebooks.rows import flatten
 from quant.errors import QuantError
 from quant.quantizers import fsq, grouped, latent, lfq, rvq, simvq, stack, vq
+from quant.quantizers.dispatch import functions_of
 from tests.quant.table import ALL as QUANTIZERS
 from tests.quant.table import made
 
 KEY = jax.random.key(0)
 each = pytest.mark.parametrize("name", QUANTIZERS)
 X = jnp.ones((4, 6))
+LEVELLED = [
+    rvq.ResidualConfig(vq.VQConfig(7, 6), 2),
+    stack.StackConfig((simvq.SimVQConfig(7, 6),) * 2),
+]
 INPUTS = {
     "whole numbers": (jnp.ones((4, 6), int), "x has dtype int32"),
     "truth values": (jnp.ones((4, 6), bool), "x has dtype bool"),
@@ -70,6 +76,33 @@ def test_missing_parts_and_unknown_words(name):
         refused("state.* is missing", lambda: module.quantize(params, {}, X, config, key=KEY))
     with pytest.raises(TypeError, match="'warmth': this quantizer takes key, train, mask"):
         module.quantize(params, state, X, config, key=KEY, warmth=1.0)
+
+
+@pytest.mark.parametrize("codes", [256, 65536])
+def test_indices_may_be_of_the_narrowest_type_that_holds_them(codes):
+    config = vq.VQConfig(codes, 2)
+    params, state = vq.init(KEY, config)
+    last, narrow = jnp.array([0, codes - 1]), {256: jnp.uint8, 65536: jnp.uint16}[codes]
+    np.testing.assert_array_equal(
+        vq.decode(params, state, last.astype(narrow), config),
+        vq.decode(params, state, last, config),
+    )
+    signed = {256: jnp.int8, 65536: jnp.int16}[codes]  # too narrow: the last one becomes -1
+    wrong = vq.decode(params, state, last.astype(signed), config)
+    assert jnp.isfinite(wrong[0]).all() and jnp.isnan(wrong[1]).all()
+
+
+@pytest.mark.parametrize("config", LEVELLED)
+def test_only_minus_one_says_that_a_level_is_absent(config):
+    module = functions_of(config)
+    params, state = module.init(KEY, config)
+    decoded = module.decode(params, state, jnp.array([[3, -1], [3, 3], [3, -2], [3, 7]]), config)
+    assert jnp.isfinite(decoded[:2]).all() and jnp.isnan(decoded[2:]).all()
+    for levels in (0, 3):
+        refused(
+            "must be that of the levels, of which there are 2",
+            lambda n=levels: module.decode(params, state, jnp.zeros((4, n), int), config),
+        )
 
 
 def test_parts_of_another_configuration():
