@@ -62,7 +62,10 @@ def fields(cls: type[C]) -> type[C]:
 
     @functools.wraps(begin)
     def __init__(self, *values, **named):
-        begin(self, *values, **{warn(n) if n in names else n: v for n, v in named.items()})
+        # Old names win: `dataclasses.replace` passes the present fields of the old object along.
+        for name in names.keys() & named.keys():
+            named[warn(name)] = named.pop(name)
+        begin(self, *values, **named)
 
     cls.__init__ = __init__
     for old in names:

@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from jaxrl.app.old_names import warn_once
 from jaxrl.jedi.config import AgentConfig
 from jaxrl.jedi.nets import encoder as seeing
 from jaxrl.jedi.nets.actor_critic import ActorCritic, PolicyOutput
@@ -115,6 +116,12 @@ class AgentState:
     probe: Learner
     """Decoder for pictures, in mode "jedi"; the others need none, its parameters are then {}."""
     spec: AgentSpec = flax.struct.field(pytree_node=False)
+
+    @property
+    def heads(self) -> Learner:
+        """The old name of `reward_end`, until 0.3."""
+        warn_once("AgentState.heads", "AgentState.reward_end")
+        return self.reward_end
 
 
 def init(

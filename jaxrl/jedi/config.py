@@ -8,7 +8,7 @@ Marks in the docstrings: DIAMOND = value of the pixel baseline (arXiv 2405.12399
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-from jaxrl.app.old_names import attributes
+from jaxrl.app.old_names import attributes, fields
 from jaxrl.diffusion.precondition import EDM
 from jaxrl.diffusion.sample import Churn
 from jaxrl.jedi.nets.actor_critic import ActorCriticConfig
@@ -44,6 +44,7 @@ class SamplerConfig:
     """
 
 
+@fields
 @dataclass(frozen=True)
 class WorldModelLearning:
     """Training of encoder and denoiser together, by the denoising loss."""
@@ -114,6 +115,7 @@ class RewardEndLearning:
     """
 
 
+@fields
 @dataclass(frozen=True)
 class BehaviorLearning:
     """Training of policy and value in imagination."""
@@ -172,6 +174,7 @@ class ProbeLearning:
     """
 
 
+@fields
 @dataclass(frozen=True)
 class AgentConfig:
     """One agent: its networks, its diffusion and the training of its parts. Static under jit."""
@@ -240,6 +243,7 @@ class GameConfig:
     """
 
 
+@fields
 @dataclass(frozen=True)
 class Updates:
     """Updates of each part in one epoch."""
@@ -252,10 +256,11 @@ class Updates:
 
     OLD_NAMES: ClassVar[dict[str, str]] = {
         "heads": "reward_end",
-        "behaviour": "behavior",
-    }  # old name
+        "behaviour": "behavior",  # old name
+    }
 
 
+@fields
 @dataclass(frozen=True)
 class Schedule:
     """When to play and when to learn. Steps are counted over all games together

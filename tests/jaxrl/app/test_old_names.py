@@ -83,6 +83,7 @@ def test_old_fields_of_a_dataclass_are_taken_shown_and_read_from_files():
     with pytest.warns(DeprecationWarning, match="is TranscoderConfig.centered now"):
         assert TranscoderConfig(4, 4, 8, **{old: True}) == now
     assert getattr(now, old) is True
+    assert replace(now, **{old: False}).centered is False
     stored = to_dict(now)
     stored[old] = stored.pop("centered")
     assert from_dict(TranscoderConfig, stored) == now

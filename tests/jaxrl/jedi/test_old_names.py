@@ -3,6 +3,7 @@
 import subprocess
 import sys
 import warnings
+from dataclasses import replace
 
 import pytest
 
@@ -10,9 +11,17 @@ import jaxrl.jedi
 from jaxrl.app import old_names
 from jaxrl.jedi import config
 from jaxrl.jedi.cli.options import Learn, parse, with_present_options
-from jaxrl.jedi.config import AgentConfig, BehaviorLearning, RewardEndLearning, Schedule, Updates
+from jaxrl.jedi.config import (
+    AgentConfig,
+    BehaviorLearning,
+    RewardEndLearning,
+    Schedule,
+    Updates,
+    WorldModelLearning,
+)
 from jaxrl.jedi.old_names import present_names
 from jaxrl.train.config import from_dict, to_dict
+from tests.jaxrl.jedi import small_agent
 
 RENAMED = {"update_heads": "update_reward_end", "update_behaviour": "update_actor_critic"}
 
@@ -50,6 +59,25 @@ def test_stored_fields_are_found_by_their_old_names():
     assert from_dict(Updates, {"heads": 3, "behaviour": 4}) == Updates(  # old name
         reward_end=3, behavior=4
     )
+
+
+def test_old_settings_are_taken_and_shown_with_a_warning():
+    taken = {
+        "heads": (AgentConfig(), "reward_end_learning", RewardEndLearning(length=7)),
+        "behaviour": (Updates(), "behavior", 7),  # old name
+        "heads_gradient": (WorldModelLearning(), "reward_end_gradient", 0.5),
+        "first": (Schedule(), "first_epoch", Updates(1)),
+    }
+    for old, (before, new, value) in taken.items():
+        old_names._warned.discard(f"{type(before).__name__}.{old}")
+        with pytest.warns(DeprecationWarning, match=f"is {type(before).__name__}.{new} now"):
+            now = replace(before, **{old: value})
+        assert now == replace(before, **{new: value}) != before
+        assert getattr(now, old) == value
+    state = small_agent.agent()
+    old_names._warned.discard("AgentState.heads")
+    with pytest.warns(DeprecationWarning, match="is AgentState.reward_end now"):
+        assert state.heads is state.reward_end
 
 
 def test_metrics_of_old_runs_have_present_names():
