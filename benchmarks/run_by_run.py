@@ -27,8 +27,8 @@ Runs = dict[str, dict[str, dict]]
 """Record of each run, by variant and seed."""
 OLD_CLASSES = {
     "RewardEndLearning": "HeadsLearning",
-    "BehaviorLearning": "BehaviourLearning",
-}  # old name
+    "BehaviorLearning": "BehaviourLearning",  # old name
+}
 """Names of configuration classes in 0.1, by their present names."""
 BEGUN = "begun.json"
 """In a run's folder: processor, commit and date of its beginning."""

@@ -46,6 +46,8 @@ NAMES = {
     r"[Gg]rey": "gray",
     r"[Cc]entre(?:s|)": "center",
     r"[Nn]eighbours?": "neighbor",
+    r"[Bb]ehaviours?": "behavior",
+    r"[Pp]ractis(?:e[sd]?|ing)": "practice",
 }
 """Old names of things and British spellings, and the present ones. Aliases that warn until 0.3 may
 hold them.

@@ -130,7 +130,7 @@ def sample_of(
       logits: as they were given, `[...]`.
       law: float32 logits of the law that the bits were drawn from.
       bit: bool, the choice.
-      value: what goes on, with its gradient.
+      value: what the next layer reads, with its gradient.
       soft: the relaxed bit.
     """
     dtype = jnp.asarray(logits).dtype
