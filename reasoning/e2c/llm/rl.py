@@ -162,12 +162,18 @@ def questions(
         }
 
 
-def make_learner(loaded: Loaded, config: RLTraining, folder: Path):
+def make_learner(loaded: Loaded, config: RLTraining, folder: Path, layout: E2CFormat = DEFAULT):
     """Cluster and learner; after training, the weights are in
     `learner.rl_cluster.actor_trainer.model`.
 
     Tunix samples every micro-batch with the newest weights and trains on it once, so ratios are 1
     and clipping is idle.
+
+    Args:
+      loaded: the model that is trained.
+      config: sizes, and the stage of the reward.
+      folder: of the run.
+      layout: tags and sentences of responses.
     """
     cluster_lib, rollout = (
         extra.load("tunix.rl.rl_cluster"),
@@ -221,7 +227,7 @@ def make_learner(loaded: Loaded, config: RLTraining, folder: Path):
 
     make, rewards = (
         weighted_learner(config, tags, seen),
-        reward_function(config, loaded.tokenizer, seen=watch.rewards),
+        reward_function(config, loaded.tokenizer, layout, watch.rewards),
     )
     learner = make(rl_cluster=cluster, algo_config=algorithm_of(config), reward_fns=rewards)
     learner.watch = watch
@@ -270,9 +276,17 @@ def check(config: RLTraining) -> None:
         )
 
 
-def train(local: LocalModel, config: RLTraining, run_dir: str | Path) -> Any:
+def train(
+    local: LocalModel, config: RLTraining, run_dir: str | Path, layout: E2CFormat = DEFAULT
+) -> Any:
     """One stage, with checkpoints; a folder that was begun is continued. Returns the trained
     model.
+
+    Args:
+      local: the model that it begins with.
+      config: data, rewards and sizes.
+      run_dir: folder of the run.
+      layout: tags and sentences of prompts and responses.
 
     Raises:
       UserError: model, data or folder do not work.
@@ -290,7 +304,7 @@ def train(local: LocalModel, config: RLTraining, run_dir: str | Path) -> Any:
         run_dir, json.loads(json.dumps({"model": plain(local), "training": plain(config)}))
     )
     write_tags(folder, loaded.tags, loaded.untrained_tags)
-    learner = make_learner(loaded, config, folder)
+    learner = make_learner(loaded, config, folder, layout)
     trainer, total = (
         learner.rl_cluster.actor_trainer,
         config.steps * (config.prompts // config.mini_batch),
@@ -301,7 +315,7 @@ def train(local: LocalModel, config: RLTraining, run_dir: str | Path) -> Any:
     )
     with contextlib.closing(learner.watch.log), loaded.mesh:
         if trainer.train_steps < total:
-            learner.train(questions(config, loaded.tokenizer))
+            learner.train(questions(config, loaded.tokenizer, layout))
         else:
             learner.rl_cluster.close()
     return trainer.model

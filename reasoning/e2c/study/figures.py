@@ -138,7 +138,9 @@ def adaptation(found: dict[str, Any]):
 def reinforcement(found: dict[str, Any]):
     """Reward and entropies over the updates, one line per run."""
     figure, (row,) = new_figure(12, 3.8, 1, 3)
-    names = ("correct", "plan_entropy", "execution_entropy")
+    curves = [line for cell in found.values() for line in cell.get("curve", [])]
+    right = all("correct" in line for line in curves)
+    names = ("correct" if right else "reward", "plan_entropy", "execution_entropy")
     offset = max(
         (
             line["step"]
@@ -165,7 +167,7 @@ def reinforcement(found: dict[str, Any]):
     for axes, what in zip(
         row,
         (
-            "share of rollouts that are right",
+            "share of rollouts that are right" if right else "mean reward of rollouts",
             "entropy of plans, nats",
             "entropy of executions, nats",
         ),

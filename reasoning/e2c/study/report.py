@@ -195,8 +195,10 @@ def _of_reinforcement(found: dict[str, Any]) -> list[dict[str, Any]]:
     last = "rl-stage2-" if runs("rl-stage2-") else "rl-stage1-"
     after, before = of_runs(last), of_runs("before-")
     gain = crossed(after - before[np.arange(len(after)) % len(before)])
+    samples = found["before-0"].get("samples", 8)
     claim = (
-        "reinforcement learning raises pass@1 (mean of 8 samples): lower end of the gain's interval"
+        f"reinforcement learning raises pass@1 (mean of {samples} samples): lower end of the "
+        "gain's interval"
     )
     stated = [_claim(claim, ">", 0.0, gain.low, f"{_signed(gain)}, {runs(last)} runs")]
     if runs("rl-stage2-1-") and runs("rl-stage2-2-"):

@@ -45,6 +45,12 @@ class WordStudyConfig:
     """Learning rate of the further trainings, which begin with the first one's adapters. At the
     first one's rate six updates took away nearly all that it had taught (docs/lab/e2c.md).
     """
+    rl_updates: int = 8
+    """Updates of each of two stages of reinforcement learning, which begin with the first seed's
+    model; 0: none. One takes a minute of one core, or two.
+    """
+    rl_learning_rate: float = 2e-4
+    """Learning rate of the adapters there, constant."""
     problems: int = 48
     """Test problems, the same for all seeds."""
     k: int = 4

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import numpy as np
+
 from reasoning.e2c.study import report
 
 GOALS_NOTE = (
@@ -28,8 +30,30 @@ def text(study: Any, found: dict[str, Any]) -> str:
         *report.policy_table(found["policies"], JUDGE_NOTE),
         *report.adaptation_table(found["adapt"], NEW_DOMAIN + _updates(study.ef_updates)),
         *report.adherence_table(found["adherence"], SWAPPED),
+        *(rl_table(found["rl"], study.rl_updates) if "rl" in found else []),
     ]
     return "\n".join(lines) + "\n"
+
+
+def rl_table(cells: dict[str, Any], updates: int) -> list[str]:
+    """Lines of the table of reinforcement learning: one run from the first seed's model."""
+    lines = [
+        "## Reinforcement learning",
+        "",
+        f"Two stages of {updates} updates each, of four responses to eight questions; one run. "
+        f"pass@1 is the mean of {cells['before-0']['samples']} chains per problem.",
+        "",
+        "| model | pass@1 | greedy | reward, first and last quarter of the updates |",
+        "|---|---|---|---|",
+    ]
+    for name, cell in cells.items():
+        rewards = [line["reward"] for line in cell.get("curve", [])]
+        quarter = max(1, len(rewards) // 4)
+        ends = (rewards[:quarter], rewards[-quarter:])
+        shown = " to ".join(f"{np.mean(end):.2f}" for end in ends) if rewards else ""
+        numbers = f"{np.mean(cell['pass_at_1']):.3f} | {np.mean(cell['correct']):.3f}"
+        lines.append(f"| {name.removesuffix('-0')} | {numbers} | {shown} |")
+    return [*lines, ""]
 
 
 def _families(count: int | None) -> str:

@@ -4,6 +4,7 @@ Every training is a run folder of `reasoning.e2c.llm.sft`, every measurement a c
 there is found again by the next start. The report is written anew after every seed.
 """
 
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -13,12 +14,14 @@ import numpy as np
 
 from jaxrl.app.cells import Cells
 from jaxrl.app.errors import UserError
+from jaxrl.app.files import write_atomic
 from jaxrl.app.progress import log
 from jaxrl.train.config import to_dict
+from jaxrl.train.metrics import read_metrics
 from jaxrl.train.rundir import open_run
 from reasoning.e2c.asking import Ask, Backend, Completion, Sampling, Weigh
 from reasoning.e2c.format import CLOSE_EXECUTION, CLOSE_PLAN
-from reasoning.e2c.llm.config import LocalModel, SFTTraining
+from reasoning.e2c.llm.config import LocalModel, RLTraining, SFTTraining
 from reasoning.e2c.policies.settings import Settings
 from reasoning.e2c.study.examples import examples
 from reasoning.e2c.study.policies import over_base_models, run_policy
@@ -31,8 +34,8 @@ from reasoning.e2c.word_problems.teacher import causal_rows, post_hoc_rows
 
 TEST, NEW, SWAP = 1_000_003, 2_000_003, 3_000_017
 """Offsets of seeds, so that no two sets of problems share one."""
-LONGEST_PLAN, LONGEST_EXECUTION = 32, 72
-"""Tokens of plans and executions; right ones have at most 24 and 60."""
+LONGEST_QUESTION, LONGEST_PLAN, LONGEST_EXECUTION = 48, 32, 72
+"""Tokens of questions, plans and executions; right ones have at most 45, 24 and 60."""
 
 
 def settings(study: WordStudyConfig, k: int) -> Settings:
@@ -74,14 +77,15 @@ class Remembering:
         return [self.known[ask] for ask in asks]
 
 
-def cells_of(study: WordStudyConfig) -> list[str]:
-    """Names of all measurements of one seed."""
+def cells_of(study: WordStudyConfig, seed: int) -> list[str]:
+    """Names of all measurements of one seed; the first one has reinforcement learning too."""
     policies = ["greedy-1", f"sc-{study.chains}"]
     policies += [
         f"{name}-{study.k}" for name in ("select_judge", "select_clusters", "random_plan", "e2c_sc")
     ]
     adapted = ["adapt-before", "adapt-ef_sft", "adapt-full_sft"]
-    return [*policies, "adherence-causal", "adherence-post_hoc", *adapted, "examples"]
+    learned = ["rl-base", "rl-stage1", "rl-stage2"] if study.rl_updates and not seed else []
+    return [*policies, "adherence-causal", "adherence-post_hoc", *adapted, *learned, "examples"]
 
 
 def run(study: WordStudyConfig, run_dir: str | Path) -> Path:
@@ -99,7 +103,7 @@ def run(study: WordStudyConfig, run_dir: str | Path) -> Path:
         path = folder / "model"
         if not (path / "config.json").exists():
             fetch(study.model, path)
-    names = [f"{name}-seed{seed}" for seed in range(study.seeds) for name in cells_of(study)]
+    names = [f"{name}-seed{s}" for s in range(study.seeds) for name in cells_of(study, s)]
     cells = Cells(folder / "cells", names)
     report, results = folder, []
     for seed in range(study.seeds):
@@ -145,8 +149,8 @@ class OneSeed:
     def all(self) -> dict[str, Any]:
         """Policies on the trained model, then adherence, then the new domain."""
         study = self.study
-        found: dict[str, Any] = {"policies": {}, "adherence": {}, "adapt": {}}
-        for cell in cells_of(study):
+        found: dict[str, Any] = {"policies": {}, "adherence": {}, "adapt": {}, "rl": {}}
+        for cell in cells_of(study, self.seed):
             name, _, k = cell.rpartition("-")
             log(f"seed {self.seed}: {cell}")
             if cell == "examples":
@@ -155,6 +159,8 @@ class OneSeed:
                 found[name][k] = self.measure(cell, lambda k=k: self.adherence(k))
             elif name == "adapt":
                 found[name][k] = self.measure(cell, lambda k=k: self.adapted(k))
+            elif name == "rl":
+                found[name][k] = self.measure(cell, lambda k=k: self.reinforced(k))
             else:
                 found["policies"][cell] = self.measure(
                     cell, lambda name=name, k=k: self.policy(name, int(k))
@@ -174,12 +180,15 @@ class OneSeed:
         if path.exists():
             return path
         test = {p.question for p in (*self.problems, *self.new_problems)}
-        count = study.rows if name == "base" else study.more_rows
-        number = {"base": 1, "causal": 2, "post_hoc": 2, "workshop": NEW}[name]
+        count = study.rows if name in ("base", "rl") else study.more_rows
+        number = {"base": 1, "causal": 2, "post_hoc": 2, "workshop": NEW, "rl": 3}[name]
         domain = "workshop" if name == "workshop" else "daily"
         drawn = draw_many(count + len(test), base + number, domain, study.families)
         problems = [p for p in drawn if p.question not in test][:count]
-        if name == "post_hoc":
+        if name == "rl":
+            asked = [{"question": p.question, "answer": p.answer} for p in problems]
+            write_atomic(path, "".join(json.dumps(row) + "\n" for row in asked))
+        elif name == "post_hoc":
             post_hoc_rows(self.data("causal"), path, problems, study.wrong_plans, base + number)
         else:
             log(f"{name}: {causal_rows(problems, path, base + number)}")
@@ -207,15 +216,41 @@ class OneSeed:
 
     def trained(self, name: str) -> Path:
         """Run folder of a training, finished or taken up where it broke off."""
-        from reasoning.e2c.llm.sft import train
+        from reasoning.e2c.llm import rl, sft
 
-        run = self.folder / name
-        start = self.local if name == "base" else replace(self.local, trained=self.trained("base"))
+        run, before = self.folder / name, "stage1" if name == "stage2" else "base"
         done = self.folder / f"{name}.done"
         if not done.exists():
-            train(start, self.training(name), run, LAYOUT)
+            begin = None if name == "base" else self.trained(before)
+            start = replace(self.local, trained=begin)
+            if name.startswith("stage"):
+                rl.train(start, self.reinforcement(name), run, LAYOUT)
+            else:
+                sft.train(start, self.training(name), run, LAYOUT)
             done.write_text("finished\n")
         return run
+
+    def reinforcement(self, name: str) -> RLTraining:
+        """Settings of a stage of reinforcement learning: four responses to each of eight
+        questions an update. Our choice.
+        """
+        study, stage = self.study, 1 if name == "stage1" else 2
+        return RLTraining(
+            data=self.data("rl"),
+            stage=stage,
+            group=4,
+            prompts=8,
+            mini_batch=8,
+            micro_batch=4,
+            steps=study.rl_updates,
+            plan_weight=float(stage),
+            learning_rate=study.rl_learning_rate,
+            max_prompt=LONGEST_QUESTION,
+            max_response=LONGEST_PLAN + LONGEST_EXECUTION,
+            overlong_buffer=16,
+            save_every=max(1, study.rl_updates // 2),
+            seed=self.seed + stage,
+        )
 
     def backend(self, name: str) -> Remembering:
         """A trained model; only the last one is kept in memory."""
@@ -290,6 +325,23 @@ class OneSeed:
             "tokens": self.trained_tokens(method),
         }
 
+    def reinforced(self, name: str) -> dict[str, Any]:
+        """Greedy outcomes, and the share of right ones among sampled chains of every problem,
+        before or after a stage.
+        """
+        backend, study = self.backend(name), self.study
+        chosen = settings(study, study.k)
+        asks = [chosen.asks_chain(p.question, study.k, self.seed) for p in self.problems]
+        sampled = [
+            float(np.mean([chosen.answer_of(chain) == problem.answer for chain in chains]))
+            for problem, chains in zip(self.problems, backend.complete(asks), strict=True)
+        ]
+        greedy = run_policy("greedy", backend, self.problems, settings(study, 1), 0)["correct"]
+        found = {"pass_at_1": sampled, "correct": greedy, "samples": study.k}
+        if name == "base":
+            return found
+        return found | {"curve": read_metrics(self.folder / name)}
+
     def trained_tokens(self, method: str) -> int:
         """Tokens that a method trains on in all of its updates."""
         from reasoning.e2c.llm.load import load_tokenizer
@@ -324,4 +376,10 @@ def joined(results: list[dict[str, Any]]) -> dict[str, Any]:
         "adherence": adherence,
         "adapt": adapt,
         "examples": results[0]["examples"],
-    }
+    } | ({"rl": by_run(results[0]["rl"])} if results[0]["rl"] else {})
+
+
+def by_run(cells: dict[str, Any]) -> dict[str, Any]:
+    """The cells of reinforcement learning, by the names that the report reads."""
+    names = {"base": "before-0", "stage1": "rl-stage1-0", "stage2": "rl-stage2-2-0"}
+    return {names[name]: cell for name, cell in cells.items()}

@@ -149,6 +149,12 @@ def scripted(monkeypatch, tmp_path):
     monkeypatch.setattr(
         studies.OneSeed, "trained_tokens", lambda self, method: 14 if method == "ef_sft" else 100
     )
+
+    def metrics(folder):
+        entropies = {"plan_entropy": 0.5, "execution_entropy": 0.1}
+        return [{"step": n, "reward": 0.25 * n, **entropies} for n in (1, 2, 3)]
+
+    monkeypatch.setattr(studies, "read_metrics", metrics)
     return made
 
 
@@ -156,10 +162,12 @@ def test_the_study_reports_all_parts_and_measures_nothing_twice(scripted, tmp_pa
     study = replace(SMALL, path=tmp_path / "model")
     path = studies.run(study, tmp_path / "run")
     text, page = path.read_text(), path.with_name("index.html").read_text()
-    for heading in ("What holds", "Accuracy against tokens", "A new domain", "Adherence"):
+    headings = ("What holds", "Accuracy against tokens", "A new domain", "Adherence")
+    for heading in (*headings, "Reinforcement learning"):
         assert f"## {heading}" in text
+    assert "| rl-stage2-2 | " in text and "0.25 to 0.75 |" in text
     assert "greedy | 1 |" in text and "by 2 of 2 seeds" in text
-    assert page.count("data:image/png") == 3 and "Problem 6" in page
+    assert page.count("data:image/png") == 4 and "Problem 6" in page
     verdicts = json.loads(path.with_name("verdicts.json").read_text())
     share = next(v for v in verdicts if v["claim"].startswith("EF-SFT's trained tokens"))
     assert share["value"] == pytest.approx(0.14) and share["holds"]
