@@ -4,6 +4,7 @@ import base64
 import contextlib
 import http.server
 import json
+import signal
 import socketserver
 import stat
 import threading
@@ -205,7 +206,15 @@ def test_null_leaves_a_field_out():
     assert "logprobs" not in got[0]["body"] and got[0]["body"]["top_k"] == 2
 
 
-def test_ctrl_c_waits_for_no_reply():
+@pytest.fixture
+def interruptible():
+    """Ctrl-C raises, also where the shell that began the tests ignores it (jobs in background)."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def test_ctrl_c_waits_for_no_reply(interruptible):
     started, over = threading.Event(), threading.Event()
 
     def slow(number, body, headers):
