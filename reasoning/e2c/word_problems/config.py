@@ -7,7 +7,7 @@ from typing import Literal
 
 @dataclass(frozen=True)
 class WordStudyConfig:
-    """Sizes. The defaults take about an hour and a half of one core for two seeds."""
+    """Sizes. The defaults take about two hours of one core for two seeds."""
 
     model: Literal["smollm2"] = "smollm2"
     """Model that is trained, as `fetch` names it."""
