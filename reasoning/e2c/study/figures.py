@@ -92,6 +92,14 @@ def accuracy_against_tokens(cells: dict[str, dict]):
     return figure
 
 
+def _band(values: list[float]) -> tuple[float, float, float]:
+    """Mean, and the ends of a bar: an interval, or of two draws the draws themselves."""
+    found = t_interval(values)
+    if len(values) > 2:
+        return found.mean, found.low, found.high
+    return found.mean, min(values), max(values)
+
+
 def adaptation(found: dict[str, Any]):
     """Accuracy on both domains over the rows of the new one; the legend tells how many tokens were
     trained, against full SFT.
@@ -108,11 +116,11 @@ def adaptation(found: dict[str, Any]):
         )
         place = [line["rows"] * 1.06 ** (number - 1.5) for line in own]  # side by side
         for axes, side in zip(row, ("new", "old"), strict=True):
-            over = [t_interval(line[side]) for line in own]
-            error = [[i.mean - i.low for i in over], [i.high - i.mean for i in over]]
+            over = [_band(line[side]) for line in own]
+            error = [[mean - low for mean, low, _ in over], [high - mean for mean, _, high in over]]
             axes.errorbar(
                 place,
-                [i.mean for i in over],
+                [mean for mean, _, _ in over],
                 error,
                 label=label,
                 marker="o",

@@ -343,8 +343,12 @@ def adaptation_table(found: dict[str, Any], domain: str) -> list[str]:
 
 
 def _mean_pm(values: list[float]) -> str:
+    """Mean and interval; of two values, which give no interval worth showing, both."""
     found = t_interval(values)
-    return f"{found.mean:.3f} ± {found.half_width:.3f}" if len(values) > 1 else f"{found.mean:.3f}"
+    if len(values) > 2:
+        return f"{found.mean:.3f} ± {found.half_width:.3f}"
+    both = f" ({', '.join(f'{value:.3f}' for value in values)})" if len(values) > 1 else ""
+    return f"{found.mean:.3f}{both}"
 
 
 def _rl(found: dict[str, Any]) -> list[str]:
