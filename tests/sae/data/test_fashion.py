@@ -80,5 +80,6 @@ def test_the_planted_mark_is_found_in_a_real_network(tmp_path):
     assert found["mark"]["patterns"] >= 1 and found["mark"]["auroc"] >= 0.7
     assert found["mark"]["change"] < found["mark"]["change_unmarked"]
     assert "lower left" in found["mark"]["places"]
-    rows = list(csv.DictReader((tmp_path / "images" / "table.csv").open()))
+    text = (tmp_path / "images" / "table.csv").read_text(encoding="utf-8")
+    rows = list(csv.DictReader(text.splitlines()))
     assert len(rows) == 18_000
