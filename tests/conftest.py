@@ -23,7 +23,9 @@ jax.config.update("jax_default_matmul_precision", "highest")
 jax.config.update("jax_numpy_rank_promotion", "raise")
 
 
-QUICK = "--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false"
+QUICK = "--xla_backend_optimization_level=0"
+if jax.__version_info__ < (0, 11):  # later ones do not know it, and end the process
+    QUICK += " --xla_cpu_use_fusion_emitters=false"
 """Of XLA: quick to compile."""
 
 
