@@ -35,7 +35,9 @@ from reasoning.e2c.word_problems.teacher import causal_rows, post_hoc_rows
 TEST, NEW, SWAP = 1_000_003, 2_000_003, 3_000_017
 """Offsets of seeds, so that no two sets of problems share one."""
 LONGEST_QUESTION, LONGEST_PLAN, LONGEST_EXECUTION = 48, 32, 72
-"""Tokens of questions, plans and executions; right ones have at most 45, 24 and 60."""
+"""Tokens of questions, plans and executions; right ones have at most 28, 24 and 60 (questions: the
+largest of 800).
+"""
 
 
 def settings(study: WordStudyConfig, k: int) -> Settings:
