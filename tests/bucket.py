@@ -57,7 +57,9 @@ class Bucket:
             "timeCreated": "2026-01-01T00:00:00Z",
             "updated": "2026-01-01T00:00:00Z",
             "storageClass": "STANDARD",
-            "mediaLink": f"{base}/download/storage/v1/b/{self.name}/o/{quote(key, safe='')}?alt=media",
+            "mediaLink": (
+                f"{base}/download/storage/v1/b/{self.name}/o/{quote(key, safe='')}?alt=media"
+            ),
         }
 
     def listing(self, query: dict, base: str) -> dict:

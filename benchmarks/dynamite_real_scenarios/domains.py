@@ -61,17 +61,28 @@ CHINOOK = {
     "Playlist": rows("PlaylistId Name", (71, "Music"), (72, "Heavy"), (73, "Empty")),
 }
 CHINOOK_DDL = """
-CREATE TABLE [Artist] ([ArtistId] INT NOT NULL IDENTITY, [Name] NVARCHAR(120), CONSTRAINT [PK_A] PRIMARY KEY CLUSTERED ([ArtistId]));
+CREATE TABLE [Artist] ([ArtistId] INT NOT NULL IDENTITY, [Name] NVARCHAR(120),
+  CONSTRAINT [PK_A] PRIMARY KEY CLUSTERED ([ArtistId]));
 GO
-CREATE TABLE [Album] ([AlbumId] INT PRIMARY KEY, [Title] NVARCHAR(160), [ArtistId] INT REFERENCES [Artist] ([ArtistId]));
+CREATE TABLE [Album] ([AlbumId] INT PRIMARY KEY, [Title] NVARCHAR(160), [ArtistId] INT
+  REFERENCES [Artist] ([ArtistId]));
 CREATE TABLE [Genre] ([GenreId] INT PRIMARY KEY, [Name] NVARCHAR(120));
-CREATE TABLE [Track] ([TrackId] INT PRIMARY KEY, [Name] NVARCHAR(200), [AlbumId] INT REFERENCES [Album], [GenreId] INT REFERENCES [Genre], [Composer] NVARCHAR(220), [Milliseconds] INT);
-CREATE TABLE [Employee] ([EmployeeId] INT PRIMARY KEY, [LastName] NVARCHAR(20), [FirstName] NVARCHAR(20), [Title] NVARCHAR(30), [ReportsTo] INT REFERENCES [Employee] ([EmployeeId]));
-CREATE TABLE [Customer] ([CustomerId] INT PRIMARY KEY, [FirstName] NVARCHAR(40), [LastName] NVARCHAR(20), [Country] NVARCHAR(40), [SupportRepId] INT REFERENCES [Employee] ([EmployeeId]));
-CREATE TABLE [Invoice] ([InvoiceId] INT PRIMARY KEY, [CustomerId] INT REFERENCES [Customer], [BillingCity] NVARCHAR(40), [Total] FLOAT);
-CREATE TABLE [InvoiceLine] ([InvoiceLineId] INT PRIMARY KEY, [InvoiceId] INT REFERENCES [Invoice], [TrackId] INT REFERENCES [Track], [Quantity] INT);
+CREATE TABLE [Track] ([TrackId] INT PRIMARY KEY, [Name] NVARCHAR(200), [AlbumId] INT
+  REFERENCES [Album], [GenreId] INT REFERENCES [Genre], [Composer] NVARCHAR(220),
+  [Milliseconds] INT);
+CREATE TABLE [Employee] ([EmployeeId] INT PRIMARY KEY, [LastName] NVARCHAR(20),
+  [FirstName] NVARCHAR(20), [Title] NVARCHAR(30), [ReportsTo] INT
+  REFERENCES [Employee] ([EmployeeId]));
+CREATE TABLE [Customer] ([CustomerId] INT PRIMARY KEY, [FirstName] NVARCHAR(40),
+  [LastName] NVARCHAR(20), [Country] NVARCHAR(40), [SupportRepId] INT
+  REFERENCES [Employee] ([EmployeeId]));
+CREATE TABLE [Invoice] ([InvoiceId] INT PRIMARY KEY, [CustomerId] INT REFERENCES [Customer],
+  [BillingCity] NVARCHAR(40), [Total] FLOAT);
+CREATE TABLE [InvoiceLine] ([InvoiceLineId] INT PRIMARY KEY, [InvoiceId] INT REFERENCES [Invoice],
+  [TrackId] INT REFERENCES [Track], [Quantity] INT);
 CREATE TABLE [Playlist] ([PlaylistId] INT PRIMARY KEY, [Name] NVARCHAR(120));
-CREATE TABLE [PlaylistTrack] ([PlaylistId] INT REFERENCES [Playlist], [TrackId] INT REFERENCES [Track]);
+CREATE TABLE [PlaylistTrack] ([PlaylistId] INT REFERENCES [Playlist], [TrackId] INT
+  REFERENCES [Track]);
 GO
 """
 NORTHWIND = {

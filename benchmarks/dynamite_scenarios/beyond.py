@@ -20,7 +20,8 @@ OTHER_PAIRS = (
       country?provinces?cities(__parent=p, city, river=r),
       country?provinces(__parent=x, __id=p), country(name=n, __id=x).
     nation(cc, name) :- country(cc, name).
-    nation?cities(nation.cc=k, nation.name=n, city, people) :- country(cc=k, name=n, __id=x), country?provinces(__parent=x, __id=p),
+    nation?cities(nation.cc=k, nation.name=n, city, people) :-
+      country(cc=k, name=n, __id=x), country?provinces(__parent=x, __id=p),
       country?provinces?cities(__parent=p, city, people).
     """,
         documents.countries,
@@ -43,7 +44,8 @@ OTHER_PAIRS = (
     Man(_id=i, pname) :- Player(_id=i, pname).
     Town(_id=c) :- Club(_id=k, city=c), PLAYS_FOR(_end=k).
     IN(_start=k, _end=c) :- Club(_id=k, city=c), PLAYS_FOR(_end=k).
-    MET(_start=h, _end=a, date) :- Match(_id=m, date), AT_HOME(_start=m, _end=h), AWAY(_start=m, _end=a).
+    MET(_start=h, _end=a, date) :- Match(_id=m, date), AT_HOME(_start=m, _end=h),
+      AWAY(_start=m, _end=a).
     LICENSED(_start=p, _end=k) :- PLAYS_FOR(_start=p, _end=k).
     LEFT(_start=p, _end=k, shirt) :- PLAYS_FOR(_start=p, _end=k, shirt), Player(_id=p, foot="left").
     """,

@@ -6,21 +6,28 @@ from benchmarks.dynamite_scenarios.documents import maybe, some, word
 
 GAMES = """
 CREATE TABLE team (tid int PRIMARY KEY, tname text NOT NULL, town text);
-CREATE TABLE player (pid int PRIMARY KEY, pname text NOT NULL, hand text, tid int REFERENCES team (tid));
-CREATE TABLE game (gid int PRIMARY KEY, day date, home int REFERENCES team (tid), away int REFERENCES team (tid), crowd int);
-CREATE TABLE bat (gid int REFERENCES game (gid), inning int, batter int REFERENCES player (pid), pitcher int REFERENCES player (pid),
+CREATE TABLE player (pid int PRIMARY KEY, pname text NOT NULL, hand text, tid int
+  REFERENCES team (tid));
+CREATE TABLE game (gid int PRIMARY KEY, day date, home int REFERENCES team (tid), away int
+  REFERENCES team (tid), crowd int);
+CREATE TABLE bat (gid int REFERENCES game (gid), inning int, batter int REFERENCES player (pid),
+  pitcher int REFERENCES player (pid),
   outcome text, PRIMARY KEY (gid, inning));
 CREATE TABLE umpire (gid int REFERENCES game (gid), uname text);
 """
 RENTALS = """
 CREATE TABLE host (hid int PRIMARY KEY, hname text, since date);
-CREATE TABLE listing (lid int PRIMARY KEY, hid int REFERENCES host (hid), title text, area text, beds int, price numeric(8,2));
-CREATE TABLE calendar (lid int REFERENCES listing (lid), day date, free bool, PRIMARY KEY (lid, day));
-CREATE TABLE review (rid int PRIMARY KEY, lid int REFERENCES listing (lid), reviewer text, words text, score int);
+CREATE TABLE listing (lid int PRIMARY KEY, hid int REFERENCES host (hid), title text, area text,
+  beds int, price numeric(8,2));
+CREATE TABLE calendar (lid int REFERENCES listing (lid), day date, free bool, PRIMARY KEY (lid,
+  day));
+CREATE TABLE review (rid int PRIMARY KEY, lid int REFERENCES listing (lid), reviewer text,
+  words text, score int);
 """
 LAW = """
 CREATE TABLE court (cid text PRIMARY KEY, label text, district text);
-CREATE TABLE lawsuit (sid text PRIMARY KEY, cid text REFERENCES court (cid), filed date, title text);
+CREATE TABLE lawsuit (sid text PRIMARY KEY, cid text REFERENCES court (cid), filed date,
+  title text);
 CREATE TABLE party (sid text REFERENCES lawsuit (sid), pname text, side text);
 CREATE TABLE patent (nr text PRIMARY KEY, topic text, granted int);
 CREATE TABLE dispute (sid text REFERENCES lawsuit (sid), nr text REFERENCES patent (nr));
@@ -29,7 +36,8 @@ DOCKS = """
 CREATE TABLE dock (did int PRIMARY KEY, dname text, ward text, slots int);
 CREATE TABLE rider (rid int PRIMARY KEY, born int, plan text);
 CREATE TABLE bike (bid text PRIMARY KEY, model text, bought date);
-CREATE TABLE ride (nr int PRIMARY KEY, bid text REFERENCES bike (bid), rid int REFERENCES rider (rid),
+CREATE TABLE ride (nr int PRIMARY KEY, bid text REFERENCES bike (bid), rid int
+  REFERENCES rider (rid),
   start_dock int REFERENCES dock (did), end_dock int REFERENCES dock (did), minutes int);
 """
 

@@ -47,7 +47,8 @@ DOCUMENTS_TO_GRAPHS = (
     Person(_id=p) :- film?crew(person=p).
     Genre(_id=g) :- film?genres(genre=g).
     ACTED(_start=p, _end=f) :- film(fid=f, __id=x), film?crew(__parent=x, person=p, role="actor").
-    DIRECTED(_start=p, _end=f) :- film(fid=f, __id=x), film?crew(__parent=x, person=p, role="director").
+    DIRECTED(_start=p, _end=f) :- film(fid=f, __id=x),
+      film?crew(__parent=x, person=p, role="director").
     WROTE(_start=p, _end=f) :- film(fid=f, __id=x), film?crew(__parent=x, person=p, role="writer").
     OF(_start=f, _end=g) :- film(fid=f, __id=x), film?genres(__parent=x, genre=g).
     """,
@@ -78,8 +79,10 @@ DOCUMENTS_TO_GRAPHS = (
     Author(_id=a, name) :- author(aid=a, name).
     Institute(_id=i, label, land) :- institute(iid=i, label, land).
     IN(_start=p, _end=v) :- volume(vid=v, __id=x), volume?papers(__parent=x, pid=p).
-    WROTE(_start=a, _end=p, rank) :- volume?papers(pid=p, __id=x), volume?papers?authors(__parent=x, aid=a, rank).
-    CITES(_start=p, _end=c) :- volume?papers(pid=p, __id=x), volume?papers?cites(__parent=x, cited=c).
+    WROTE(_start=a, _end=p, rank) :- volume?papers(pid=p, __id=x),
+      volume?papers?authors(__parent=x, aid=a, rank).
+    CITES(_start=p, _end=c) :- volume?papers(pid=p, __id=x),
+      volume?papers?cites(__parent=x, cited=c).
     LIVES(_start=a, _end=i) :- author(aid=a, home=i).
     EDITED(_start=a, _end=v) :- volume(vid=v, __id=x), volume?editors(__parent=x, eid=a).
     """,
@@ -110,9 +113,12 @@ DOCUMENTS_TO_GRAPHS = (
     Body(_id=b, full) :- body(abbrev=b, full).
     CAPITAL(_start=c, _end=k) :- country(cc=c, capital=k).
     LIES_ON(_start=c, _end=r) :- country?provinces?cities(city=c, river=r), river(rid=r).
-    IN(_start=k, _end=c) :- country(cc=c, __id=x), country?provinces(__parent=x, __id=y), country?provinces?cities(__parent=y, city=k).
-    BORDERS(_start=c, _end=d, length) :- country(cc=c, __id=x), country?borders(__parent=x, with=d, length).
-    MEMBER(_start=c, _end=b, status) :- body(abbrev=b, __id=x), body?members(__parent=x, cc=c, status).
+    IN(_start=k, _end=c) :- country(cc=c, __id=x), country?provinces(__parent=x, __id=y),
+      country?provinces?cities(__parent=y, city=k).
+    BORDERS(_start=c, _end=d, length) :-
+      country(cc=c, __id=x), country?borders(__parent=x, with=d, length).
+    MEMBER(_start=c, _end=b, status) :- body(abbrev=b, __id=x),
+      body?members(__parent=x, cc=c, status).
     """,
         documents.countries,
     ),
@@ -216,11 +222,14 @@ TABLES_TO_TABLES = (
             Faced="batting_team pitching_team outcome",
         ),
         """
-    Sheet(gid, day, home=h, away=a) :- game(gid, day, home=t, away=u), team(tid=t, tname=h), team(tid=u, tname=a).
-    Duel(gid, inning, batter=n, pitcher=m, outcome) :- bat(gid, inning, batter=p, pitcher=q, outcome), player(pid=p, pname=n),
+    Sheet(gid, day, home=h, away=a) :- game(gid, day, home=t, away=u), team(tid=t, tname=h),
+      team(tid=u, tname=a).
+    Duel(gid, inning, batter=n, pitcher=m, outcome) :-
+      bat(gid, inning, batter=p, pitcher=q, outcome), player(pid=p, pname=n),
       player(pid=q, pname=m).
     Roster(tname, pname, hand) :- team(tid, tname), player(tid, pname, hand).
-    Faced(batting_team=n, pitching_team=m, outcome) :- bat(batter=p, pitcher=q, outcome), player(pid=p, tid=t), team(tid=t, tname=n),
+    Faced(batting_team=n, pitching_team=m, outcome) :-
+      bat(batter=p, pitcher=q, outcome), player(pid=p, tid=t), team(tid=t, tname=n),
       player(pid=q, tid=u), team(tid=u, tname=m).
     """,
         tables.games,
@@ -265,7 +274,8 @@ TABLES_TO_TABLES = (
     Defendant(sid, pname) :- party(sid, pname, side="defendant").
     Case(sid, label, title) :- lawsuit(sid, cid, title), court(cid, label).
     Topic(sid, topic) :- dispute(sid, nr), patent(nr, topic).
-    Against(plaintiff=p, defendant=d) :- party(sid, pname=p, side="plaintiff"), party(sid, pname=d, side="defendant").
+    Against(plaintiff=p, defendant=d) :-
+      party(sid, pname=p, side="plaintiff"), party(sid, pname=d, side="defendant").
     """,
         tables.law,
     ),
@@ -280,10 +290,13 @@ TABLES_TO_TABLES = (
             Crossing="ward other_ward plan",
         ),
         """
-    Trip(nr, start=n, end=m, minutes) :- ride(nr, minutes, start_dock=a, end_dock=b), dock(did=a, dname=n), dock(did=b, dname=m).
+    Trip(nr, start=n, end=m, minutes) :-
+      ride(nr, minutes, start_dock=a, end_dock=b), dock(did=a, dname=n), dock(did=b, dname=m).
     Yearly(rid, born) :- rider(rid, born, plan="year").
     Use(model, nr) :- bike(bid, model), ride(bid, nr).
-    Crossing(ward=v, other_ward=w, plan) :- ride(start_dock=a, end_dock=b, rid), dock(did=a, ward=v), dock(did=b, ward=w), rider(rid, plan).
+    Crossing(ward=v, other_ward=w, plan) :-
+      ride(start_dock=a, end_dock=b, rid), dock(did=a, ward=v), dock(did=b, ward=w),
+      rider(rid, plan).
     """,
         tables.docks,
         5,

@@ -45,10 +45,12 @@ DOCUMENTS_TO_TABLES = (
         """
     Place(code, title, town, stars) :- venue(code, title, town, stars).
     Tag(code, tag) :- venue(code, __id=v), venue?tags(__parent=v, tag).
-    Opening(code, day, from=a, to=b) :- venue(code, __id=v), venue?hours(__parent=v, day, from=a, to=b).
+    Opening(code, day, from=a, to=b) :- venue(code, __id=v),
+      venue?hours(__parent=v, day, from=a, to=b).
     Visitor(login, shown, since) :- guest(login, shown, since).
     Friend(login, friend) :- guest(login, __id=g), guest?friends(__parent=g, friend).
-    Stay(number, guest=s, place=t, marks) :- visit(number, who=w, where=p, marks), guest(login=w, shown=s), venue(code=p, title=t).
+    Stay(number, guest=s, place=t, marks) :-
+      visit(number, who=w, where=p, marks), guest(login=w, shown=s), venue(code=p, title=t).
     """,
         documents.venues,
     ),
@@ -72,7 +74,8 @@ DOCUMENTS_TO_TABLES = (
     Director(fid, name=n) :- film(fid, __id=x), film?crew(__parent=x, person=n, role="director").
     Writer(fid, name=n) :- film(fid, __id=x), film?crew(__parent=x, person=n, role="writer").
     Award(fid, prize, won) :- film(fid, __id=x), film?awards(__parent=x, prize, won).
-    Duo(title, actor=a, director=d) :- film(title, __id=x), film?crew(__parent=x, person=a, role="actor"),
+    Duo(title, actor=a, director=d) :- film(title, __id=x),
+      film?crew(__parent=x, person=a, role="actor"),
       film?crew(__parent=x, person=d, role="director").
     """,
         documents.films,
@@ -93,13 +96,18 @@ DOCUMENTS_TO_TABLES = (
         ),
         """
     Volume(vid, series, year) :- volume(vid, series, year).
-    Paper(pid, title, pages, vid) :- volume(vid, __id=v), volume?papers(__parent=v, pid, title, pages).
-    Wrote(pid, name, rank) :- volume?papers(pid, __id=p), volume?papers?authors(__parent=p, aid, rank), author(aid, name).
+    Paper(pid, title, pages, vid) :- volume(vid, __id=v),
+      volume?papers(__parent=v, pid, title, pages).
+    Wrote(pid, name, rank) :- volume?papers(pid, __id=p),
+      volume?papers?authors(__parent=p, aid, rank), author(aid, name).
     Home(name, label, land) :- author(name, home=i), institute(iid=i, label, land).
     Cites(pid, cited) :- volume?papers(pid, __id=p), volume?papers?cites(__parent=p, cited).
-    Edited(vid, name) :- volume(vid, __id=v), volume?editors(__parent=v, eid=a), author(aid=a, name).
-    Reach(host=l, reader=n) :- volume?papers?authors(__parent=p, aid=a), author(aid=a, home=i), institute(iid=i, label=l),
-      volume?papers?cites(__parent=p, cited=c), volume?papers(pid=c, __id=q), volume?papers?authors(__parent=q, aid=b),
+    Edited(vid, name) :- volume(vid, __id=v), volume?editors(__parent=v, eid=a),
+      author(aid=a, name).
+    Reach(host=l, reader=n) :- volume?papers?authors(__parent=p, aid=a), author(aid=a, home=i),
+      institute(iid=i, label=l),
+      volume?papers?cites(__parent=p, cited=c), volume?papers(pid=c, __id=q),
+        volume?papers?authors(__parent=q, aid=b),
       author(aid=b, name=n).
     """,
         documents.papers,
@@ -122,12 +130,15 @@ DOCUMENTS_TO_TABLES = (
         """
     Country(cc, name, area) :- country(cc, name, area).
     Province(cc, pname, size) :- country(cc, __id=c), country?provinces(__parent=c, pname, size).
-    City(city, pname, cc) :- country(cc, __id=c), country?provinces(__parent=c, pname, __id=p), country?provinces?cities(__parent=p, city).
+    City(city, pname, cc) :- country(cc, __id=c), country?provinces(__parent=c, pname, __id=p),
+      country?provinces?cities(__parent=p, city).
     Capital(cc, city, people) :- country(cc, capital=city), country?provinces?cities(city, people).
     OnRiver(city, called, km) :- country?provinces?cities(city, river=r), river(rid=r, called, km).
     Tongue(cc, tongue, share) :- country(cc, __id=c), country?tongues(__parent=c, tongue, share).
-    Border(name, neighbour=m, length) :- country(name, __id=c), country?borders(__parent=c, with=d, length), country(cc=d, name=m).
-    Member(full, name, status) :- body(full, __id=b), body?members(__parent=b, cc, status), country(cc, name).
+    Border(name, neighbour=m, length) :-
+      country(name, __id=c), country?borders(__parent=c, with=d, length), country(cc=d, name=m).
+    Member(full, name, status) :- body(full, __id=b), body?members(__parent=b, cc, status),
+      country(cc, name).
     """,
         documents.countries,
     ),
@@ -145,9 +156,12 @@ TABLES_TO_DOCUMENTS = (
         ),
         """
     game(gid, day, crowd) :- game(gid, day, crowd).
-    game?bats(game.gid=gid, game.day=day, game.crowd=crowd, inning, outcome, batter=n, pitcher=m) :- game(gid, day, crowd),
-      bat(gid, inning, outcome, batter=p, pitcher=q), player(pid=p, pname=n), player(pid=q, pname=m).
-    game?umpires(game.gid=gid, game.day=day, game.crowd=crowd, uname) :- game(gid, day, crowd), umpire(gid, uname).
+    game?bats(game.gid=gid, game.day=day, game.crowd=crowd, inning, outcome, batter=n,
+      pitcher=m) :- game(gid, day, crowd),
+      bat(gid, inning, outcome, batter=p, pitcher=q), player(pid=p, pname=n),
+        player(pid=q, pname=m).
+    game?umpires(game.gid=gid, game.day=day, game.crowd=crowd, uname) :-
+      game(gid, day, crowd), umpire(gid, uname).
     team(tname) :- team(tname).
     team?players(team.tname=t, pname, hand) :- team(tid, tname=t), player(tid, pname, hand).
     """,
@@ -163,10 +177,13 @@ TABLES_TO_DOCUMENTS = (
         ),
         """
     host(hid, hname) :- host(hid, hname).
-    host?listings(host.hid=hid, host.hname=n, lid, title, area) :- host(hid, hname=n), listing(hid, lid, title, area).
-    host?listings?reviews(host.hid=hid, host.hname=n, listings.lid=lid, listings.title=title, listings.area=area, reviewer, score) :-
+    host?listings(host.hid=hid, host.hname=n, lid, title, area) :-
+      host(hid, hname=n), listing(hid, lid, title, area).
+    host?listings?reviews(host.hid=hid, host.hname=n, listings.lid=lid, listings.title=title,
+      listings.area=area, reviewer, score) :-
       host(hid, hname=n), listing(hid, lid, title, area), review(lid, reviewer, score).
-    host?listings?free(host.hid=hid, host.hname=n, listings.lid=lid, listings.title=title, listings.area=area, day) :-
+    host?listings?free(host.hid=hid, host.hname=n, listings.lid=lid, listings.title=title,
+      listings.area=area, day) :-
       host(hid, hname=n), listing(hid, lid, title, area), calendar(lid, day, free=true).
     """,
         tables.rentals,
@@ -182,12 +199,15 @@ TABLES_TO_DOCUMENTS = (
         ),
         """
     suit(sid, title, court=l) :- lawsuit(sid, title, cid), court(cid, label=l).
-    suit?parties(suit.sid=sid, suit.title=t, suit.court=l, pname, side) :- lawsuit(sid, title=t, cid), court(cid, label=l),
+    suit?parties(suit.sid=sid, suit.title=t, suit.court=l, pname, side) :-
+      lawsuit(sid, title=t, cid), court(cid, label=l),
       party(sid, pname, side).
-    suit?patents(suit.sid=sid, suit.title=t, suit.court=l, nr, topic) :- lawsuit(sid, title=t, cid), court(cid, label=l),
+    suit?patents(suit.sid=sid, suit.title=t, suit.court=l, nr, topic) :-
+      lawsuit(sid, title=t, cid), court(cid, label=l),
       dispute(sid, nr), patent(nr, topic).
     court(cid, label) :- court(cid, label).
-    court?suits(court.cid=cid, court.label=l, sid, filed) :- court(cid, label=l), lawsuit(cid, sid, filed).
+    court?suits(court.cid=cid, court.label=l, sid, filed) :-
+      court(cid, label=l), lawsuit(cid, sid, filed).
     """,
         tables.law,
     ),
@@ -201,10 +221,12 @@ TABLES_TO_DOCUMENTS = (
         ),
         """
     dock(did, dname, ward) :- dock(did, dname, ward).
-    dock?departures(dock.did=d, dock.dname=n, dock.ward=w, nr, minutes, to=m) :- dock(did=d, dname=n, ward=w),
+    dock?departures(dock.did=d, dock.dname=n, dock.ward=w, nr, minutes, to=m) :-
+      dock(did=d, dname=n, ward=w),
       ride(nr, minutes, start_dock=d, end_dock=e), dock(did=e, dname=m).
     bike(bid, model) :- bike(bid, model).
-    bike?rides(bike.bid=bid, bike.model=m, nr, minutes, plan) :- bike(bid, model=m), ride(bid, nr, minutes, rid), rider(rid, plan).
+    bike?rides(bike.bid=bid, bike.model=m, nr, minutes, plan) :-
+      bike(bid, model=m), ride(bid, nr, minutes, rid), rider(rid, plan).
     """,
         tables.docks,
     ),
@@ -226,7 +248,8 @@ GRAPHS_TO_TABLES = (
         schema("relational", Cell="id! kind layer:int", Contact="kind other_kind area:float"),
         """
     Cell(id=i, kind, layer) :- Neuron(_id=i, kind, layer).
-    Contact(kind, other_kind=k, area) :- TOUCHES(_start=a, _end=b, area), Neuron(_id=a, kind), Neuron(_id=b, kind=k).
+    Contact(kind, other_kind=k, area) :-
+      TOUCHES(_start=a, _end=b, area), Neuron(_id=a, kind), Neuron(_id=b, kind=k).
     """,
         graphs.neurons,
         5,
@@ -243,9 +266,12 @@ GRAPHS_TO_TABLES = (
         ),
         """
     Movie(title, released) :- Movie(title, released).
-    Rating(vname, title, stars) :- RATED(_start=v, _end=m, stars), Viewer(_id=v, vname), Movie(_id=m, title).
-    Cast(pname, title, part) :- ACTED_IN(_start=p, _end=m, part), Person(_id=p, pname), Movie(_id=m, title).
-    Direction(pname, title) :- DIRECTED(_start=p, _end=m), Person(_id=p, pname), Movie(_id=m, title).
+    Rating(vname, title, stars) :- RATED(_start=v, _end=m, stars), Viewer(_id=v, vname),
+      Movie(_id=m, title).
+    Cast(pname, title, part) :- ACTED_IN(_start=p, _end=m, part), Person(_id=p, pname),
+      Movie(_id=m, title).
+    Direction(pname, title) :- DIRECTED(_start=p, _end=m), Person(_id=p, pname),
+      Movie(_id=m, title).
     """,
         graphs.ratings,
     ),
@@ -266,7 +292,8 @@ GRAPHS_TO_TABLES = (
     Player(id=i, pname, foot) :- Player(_id=i, pname, foot).
     PlaysFor(player=p, club=c, shirt) :- PLAYS_FOR(_start=p, _end=c, shirt).
     InLeague(club=c, league=l) :- IN_LEAGUE(_start=c, _end=l).
-    Fixture(date, home=h, away=a) :- Match(_id=m, date), AT_HOME(_start=m, _end=h), AWAY(_start=m, _end=a).
+    Fixture(date, home=h, away=a) :- Match(_id=m, date), AT_HOME(_start=m, _end=h),
+      AWAY(_start=m, _end=a).
     Score(date, score) :- Match(date, score).
     """,
         graphs.clubs,
@@ -280,7 +307,8 @@ GRAPHS_TO_DOCUMENTS = (
         schema("document", member="id:int! handle follows{other:int since:int}"),
         """
     member(id=i, handle) :- Member(_id=i, handle).
-    member?follows(member.id=i, member.handle=h, other=o, since) :- Member(_id=i, handle=h), FOLLOWS(_start=i, _end=o, since).
+    member?follows(member.id=i, member.handle=h, other=o, since) :-
+      Member(_id=i, handle=h), FOLLOWS(_start=i, _end=o, since).
     """,
         graphs.follows,
     ),
@@ -292,7 +320,8 @@ GRAPHS_TO_DOCUMENTS = (
         ),
         """
     neuron(id=i, kind, volume) :- Neuron(_id=i, kind, volume).
-    neuron?contacts(neuron.id=i, neuron.kind=k, neuron.volume=v, other_kind=o, area, sites) :- Neuron(_id=i, kind=k, volume=v),
+    neuron?contacts(neuron.id=i, neuron.kind=k, neuron.volume=v, other_kind=o, area, sites) :-
+      Neuron(_id=i, kind=k, volume=v),
       TOUCHES(_start=i, _end=j, area, sites), Neuron(_id=j, kind=o).
     """,
         graphs.neurons,
@@ -308,10 +337,13 @@ GRAPHS_TO_DOCUMENTS = (
         ),
         """
     movie(id=i, title) :- Movie(_id=i, title).
-    movie?ratings(movie.id=i, movie.title=t, vname, stars) :- Movie(_id=i, title=t), RATED(_start=v, _end=i, stars), Viewer(_id=v, vname).
-    movie?cast(movie.id=i, movie.title=t, pname, part) :- Movie(_id=i, title=t), ACTED_IN(_start=p, _end=i, part), Person(_id=p, pname).
+    movie?ratings(movie.id=i, movie.title=t, vname, stars) :-
+      Movie(_id=i, title=t), RATED(_start=v, _end=i, stars), Viewer(_id=v, vname).
+    movie?cast(movie.id=i, movie.title=t, pname, part) :-
+      Movie(_id=i, title=t), ACTED_IN(_start=p, _end=i, part), Person(_id=p, pname).
     viewer(id=i, vname) :- Viewer(_id=i, vname).
-    viewer?seen(viewer.id=i, viewer.vname=n, title, stars) :- Viewer(_id=i, vname=n), RATED(_start=i, _end=m, stars), Movie(_id=m, title).
+    viewer?seen(viewer.id=i, viewer.vname=n, title, stars) :-
+      Viewer(_id=i, vname=n), RATED(_start=i, _end=m, stars), Movie(_id=m, title).
     """,
         graphs.ratings,
     ),
@@ -325,10 +357,14 @@ GRAPHS_TO_DOCUMENTS = (
         ),
         """
     league(id=i, lname) :- League(_id=i, lname).
-    league?clubs(league.id=i, league.lname=l, cname) :- League(_id=i, lname=l), IN_LEAGUE(_start=c, _end=i), Club(_id=c, cname).
-    league?clubs?players(league.id=i, league.lname=l, clubs.cname=n, pname, shirt) :- League(_id=i, lname=l),
-      IN_LEAGUE(_start=c, _end=i), Club(_id=c, cname=n), PLAYS_FOR(_start=p, _end=c, shirt), Player(_id=p, pname).
-    match(date, score, home=h, away=a) :- Match(_id=m, date, score), AT_HOME(_start=m, _end=x), Club(_id=x, cname=h),
+    league?clubs(league.id=i, league.lname=l, cname) :-
+      League(_id=i, lname=l), IN_LEAGUE(_start=c, _end=i), Club(_id=c, cname).
+    league?clubs?players(league.id=i, league.lname=l, clubs.cname=n, pname, shirt) :-
+      League(_id=i, lname=l),
+      IN_LEAGUE(_start=c, _end=i), Club(_id=c, cname=n), PLAYS_FOR(_start=p, _end=c, shirt),
+        Player(_id=p, pname).
+    match(date, score, home=h, away=a) :-
+      Match(_id=m, date, score), AT_HOME(_start=m, _end=x), Club(_id=x, cname=h),
       AWAY(_start=m, _end=y), Club(_id=y, cname=a).
     """,
         graphs.clubs,

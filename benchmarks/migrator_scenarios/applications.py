@@ -33,10 +33,14 @@ def split(table: str, more: str = "") -> tuple[str, str]:
       table: its name, in quotes.
       more: behind the reference of the new table.
     """
-    source = f'CREATE TABLE {table} ("id" integer PRIMARY KEY, "name" text NOT NULL, "note" text, "size" integer DEFAULT 1);'
+    source = (
+        f'CREATE TABLE {table} ("id" integer PRIMARY KEY, "name" text NOT NULL, "note" text, '
+        f'"size" integer DEFAULT 1);'
+    )
     target = (
         f'CREATE TABLE {table} ("id" integer PRIMARY KEY, "name" text NOT NULL);'
-        f'CREATE TABLE "details" ("ownerId" integer PRIMARY KEY REFERENCES {table}("id"){more}, "note" text, "size" integer DEFAULT 1);'
+        f'CREATE TABLE "details" ("ownerId" integer PRIMARY KEY REFERENCES {table}("id"){more}, '
+        f'"note" text, "size" integer DEFAULT 1);'
     )
     return source, target
 
@@ -62,7 +66,8 @@ SELECT "size", COUNT(*) AS n FROM {table} GROUP BY "size" ORDER BY "size";
 
 def thing_rows(table: str) -> str:
     """Rows of such a table, NULL among them."""
-    return f"""INSERT INTO {table} VALUES (1, 'a''b', 'x', 2), (2, 'c', NULL, NULL), (3, 'd', '', 1);"""
+    return f"""INSERT INTO {table} VALUES (1, 'a''b', 'x', 2), (2, 'c', NULL, NULL),
+      (3, 'd', '', 1);"""
 
 
 THINGS: tuple[Call, ...] = (
@@ -100,8 +105,10 @@ def renamed(name: str, table: str, old: str, new: str) -> Application:
       new: its new name.
     """
     ddl = (
-        'CREATE TABLE {t} ("id" integer PRIMARY KEY, {c} text NOT NULL, "rank" integer NOT NULL DEFAULT -1, "hint" text);'
-        'CREATE TABLE "kids" ("id" integer PRIMARY KEY, "parentId" integer REFERENCES {t}("id") ON DELETE CASCADE, "word" text DEFAULT \'none\');'
+        'CREATE TABLE {t} ("id" integer PRIMARY KEY, {c} text NOT NULL, '
+        '"rank" integer NOT NULL DEFAULT -1, "hint" text);'
+        'CREATE TABLE "kids" ("id" integer PRIMARY KEY, "parentId" integer REFERENCES {t}("id") '
+        "ON DELETE CASCADE, \"word\" text DEFAULT 'none');"
     )
     program = f"""-- name: add(id, v)
 INSERT INTO {table} ("id", {old}) VALUES (:id, :v);
@@ -114,7 +121,8 @@ SELECT p.{old}, k."word" FROM {table} p JOIN "kids" k ON k."parentId" = p."id" O
 -- name: all_of()
 SELECT "id", {old}, "rank", "hint" FROM {table} ORDER BY "id";
 -- name: childless()
-SELECT {old} FROM {table} p WHERE NOT EXISTS (SELECT 1 FROM "kids" k WHERE k."parentId" = p."id") ORDER BY {old};
+SELECT {old} FROM {table} p WHERE NOT EXISTS (SELECT 1 FROM "kids" k WHERE k."parentId" = p."id")
+  ORDER BY {old};
 """
     rows = f"""INSERT INTO {table} VALUES (1, 'one', 5, NULL), (2, 'two', -1, 'h');
 INSERT INTO "kids" VALUES (1, 1, 'w'), (2, NULL, NULL);"""
@@ -151,18 +159,24 @@ def merged(name: str, table: str, part: str, one: str, other: str) -> Applicatio
     """
     source = (
         f'CREATE TABLE {table} ("id" integer PRIMARY KEY, "title" text NOT NULL);'
-        f'CREATE TABLE {part} ("ownerId" integer PRIMARY KEY REFERENCES {table}("id") ON DELETE CASCADE, "{one}" text, "{other}" text DEFAULT \'d\');'
+        f'CREATE TABLE {part} ("ownerId" integer PRIMARY KEY REFERENCES {table}("id") '
+        f'ON DELETE CASCADE, "{one}" text, "{other}" text DEFAULT \'d\');'
     )
-    target = f'CREATE TABLE {table} ("id" integer PRIMARY KEY, "title" text NOT NULL, "{one}" text, "{other}" text DEFAULT \'d\');'
+    target = (
+        f'CREATE TABLE {table} ("id" integer PRIMARY KEY, "title" text NOT NULL, "{one}" text, '
+        f"\"{other}\" text DEFAULT 'd');"
+    )
     program = f"""-- name: add(id, title, a, b)
 INSERT INTO {table} ("id", "title") VALUES (:id, :title);
 INSERT INTO {part} ("ownerId", "{one}", "{other}") VALUES (:id, :a, :b);
 -- name: change(id, a)
 UPDATE {part} SET "{one}" = :a WHERE "ownerId" = :id;
 -- name: both()
-SELECT t."id", t."title", p."{one}", p."{other}" FROM {table} t JOIN {part} p ON p."ownerId" = t."id" ORDER BY t."id";
+SELECT t."id", t."title", p."{one}", p."{other}" FROM {table} t JOIN {part} p
+  ON p."ownerId" = t."id" ORDER BY t."id";
 -- name: found()
-SELECT t."title" FROM {table} t JOIN {part} p ON p."ownerId" = t."id" WHERE p."{other}" IS NULL ORDER BY 1;
+SELECT t."title" FROM {table} t JOIN {part} p ON p."ownerId" = t."id" WHERE p."{other}" IS NULL
+  ORDER BY 1;
 -- name: kill(id)
 DELETE FROM {part} WHERE "ownerId" = :id;
 DELETE FROM {table} WHERE "id" = :id;
@@ -198,10 +212,15 @@ def keyed(name: str, table: str, one: str, other: str, what: str) -> Application
       other: second column of the key, without quotes.
       what: column that moves, without quotes.
     """
-    source = f'CREATE TABLE {table} ("{one}" integer NOT NULL, "{other}" integer NOT NULL, "{what}" text, "since" integer DEFAULT 0, PRIMARY KEY ("{one}", "{other}"));'
+    source = (
+        f'CREATE TABLE {table} ("{one}" integer NOT NULL, "{other}" integer NOT NULL, '
+        f'"{what}" text, "since" integer DEFAULT 0, PRIMARY KEY ("{one}", "{other}"));'
+    )
     target = (
-        f'CREATE TABLE {table} ("id" integer PRIMARY KEY, "{one}" integer NOT NULL, "{other}" integer NOT NULL, "since" integer DEFAULT 0, UNIQUE ("{one}", "{other}"));'
-        f'CREATE TABLE "extra" ("id" integer PRIMARY KEY, "linkId" integer NOT NULL REFERENCES {table}("id") ON DELETE CASCADE, "{what}" text);'
+        f'CREATE TABLE {table} ("id" integer PRIMARY KEY, "{one}" integer NOT NULL, '
+        f'"{other}" integer NOT NULL, "since" integer DEFAULT 0, UNIQUE ("{one}", "{other}"));'
+        f'CREATE TABLE "extra" ("id" integer PRIMARY KEY, "linkId" integer NOT NULL '
+        f'REFERENCES {table}("id") ON DELETE CASCADE, "{what}" text);'
     )
     program = f"""-- name: tie(a, b, w)
 INSERT INTO {table} ("{one}", "{other}", "{what}") VALUES (:a, :b, :w);
@@ -246,11 +265,15 @@ def parted(name: str, table: str, parent: str, title: str, text: str) -> Applica
       text: column that moves, without quotes.
     """
     top = f'CREATE TABLE {parent} ("id" integer PRIMARY KEY, "login" text NOT NULL);'
-    line = f'CREATE TABLE {table} ("id" integer PRIMARY KEY, "owner" integer REFERENCES {parent}("id") ON DELETE SET NULL, "{title}" text NOT NULL'
+    line = (
+        f'CREATE TABLE {table} ("id" integer PRIMARY KEY, "owner" integer '
+        f'REFERENCES {parent}("id") ON DELETE SET NULL, "{title}" text NOT NULL'
+    )
     source = f'{top}{line}, "{text}" text, "views" integer NOT NULL DEFAULT 0);'
     target = (
         f'{top}{line}, "views" integer NOT NULL DEFAULT 0);'
-        f'CREATE TABLE "texts" ("childId" integer PRIMARY KEY REFERENCES {table}("id") ON DELETE CASCADE, "{text}" text);'
+        f'CREATE TABLE "texts" ("childId" integer PRIMARY KEY REFERENCES {table}("id") '
+        f'ON DELETE CASCADE, "{text}" text);'
     )
     program = f"""-- name: join_in(id, login)
 INSERT INTO {parent} ("id", "login") VALUES (:id, :login);
@@ -263,11 +286,13 @@ UPDATE {table} SET "views" = "views" + 1 WHERE "id" = :id;
 -- name: erase(id)
 DELETE FROM {table} WHERE "id" = :id;
 -- name: listed()
-SELECT c."id", p."login", c."{title}", c."{text}", c."views" FROM {table} c JOIN {parent} p ON p."id" = c."owner" ORDER BY c."id";
+SELECT c."id", p."login", c."{title}", c."{text}", c."views" FROM {table} c JOIN {parent} p
+  ON p."id" = c."owner" ORDER BY c."id";
 -- name: everything()
 SELECT "{title}", COALESCE("{text}", '-') AS shown FROM {table} ORDER BY "id";
 -- name: silent()
-SELECT p."login", COUNT(c."id") AS n FROM {parent} p LEFT JOIN {table} c ON c."owner" = p."id" GROUP BY p."login" ORDER BY p."login";
+SELECT p."login", COUNT(c."id") AS n FROM {parent} p LEFT JOIN {table} c ON c."owner" = p."id"
+  GROUP BY p."login" ORDER BY p."login";
 """
     rows = f"""INSERT INTO {parent} VALUES (1, 'ann'), (2, 'bo');
 INSERT INTO {table} VALUES (1, 1, 't', 'body', 3), (2, NULL, 'u', NULL, 0), (3, 1, 'v', '', 1);"""
@@ -294,7 +319,11 @@ MOVED = (
 
 def moved(name: str, table: str, column: str) -> Application:
     """A column moves from a table to the one that refers to it."""
-    base = 'CREATE TABLE {t} ("id" integer PRIMARY KEY, "name" text NOT NULL{a});CREATE TABLE "settings" ("ref" integer PRIMARY KEY REFERENCES {t}("id") ON DELETE CASCADE, "level" integer NOT NULL DEFAULT 2{b});'
+    base = (
+        'CREATE TABLE {t} ("id" integer PRIMARY KEY, "name" text NOT NULL{a});CREATE TABLE '
+        '"settings" ("ref" integer PRIMARY KEY REFERENCES {t}("id") ON DELETE CASCADE, '
+        '"level" integer NOT NULL DEFAULT 2{b});'
+    )
     more = f', "{column}" text'
     program = f"""-- name: open_it(id, name, v, level)
 INSERT INTO {table} ("id", "name", "{column}") VALUES (:id, :name, :v);
@@ -302,7 +331,8 @@ INSERT INTO "settings" ("ref", "level") VALUES (:id, :level);
 -- name: choose(id, v)
 UPDATE {table} SET "{column}" = :v WHERE "id" = :id;
 -- name: chosen()
-SELECT t."name", t."{column}", s."level" FROM {table} t JOIN "settings" s ON s."ref" = t."id" ORDER BY t."id";
+SELECT t."name", t."{column}", s."level" FROM {table} t JOIN "settings" s ON s."ref" = t."id"
+  ORDER BY t."id";
 -- name: unset()
 SELECT "name" FROM {table} WHERE "{column}" IS NULL ORDER BY "name";
 """

@@ -11,20 +11,22 @@ from benchmarks.migrator_scenarios.cores import CORES, Core
 from benchmarks.migrator_scenarios.scenario import Scenario
 
 WORDS = """
-badge banner basket bill booking brand budget bundle calendar campaign card channel chapter claim clinic comment
-contract coupon device diary draft event factor feed file folder forum gate gift goal grade group guide habit hint icon
-idea invoice issue label lease ledger letter level license link list log loan lock mail map mark match media menu
-message metric mission module mood news node notice offer order outlet page panel parcel partner path permit phase plan
-play poll post price prize profile promo quest quota quote rank rating receipt record refund region report request
-reward role room route rule sale scene score seat section series session setting shelf shift signal skill slot source
-space spot stage stamp step stock story subject survey system tag target task team template term theme thread ticket tip
-token tool topic tour track trade trip unit update usage vault version video visit vote voucher wallet ward watch wish
-zone
+badge banner basket bill booking brand budget bundle calendar campaign card channel chapter claim
+clinic comment contract coupon device diary draft event factor feed file folder forum gate gift goal
+grade group guide habit hint icon idea invoice issue label lease ledger letter level license link
+list log loan lock mail map mark match media menu message metric mission module mood news node
+notice offer order outlet page panel parcel partner path permit phase plan play poll post price
+prize profile promo quest quota quote rank rating receipt record refund region report request reward
+role room route rule sale scene score seat section series session setting shelf shift signal skill
+slot source space spot stage stamp step stock story subject survey system tag target task team
+template term theme thread ticket tip token tool topic tour track trade trip unit update usage vault
+version video visit vote voucher wallet ward watch wish zone
 """
 NOUNS = WORDS.split()
 PLAIN = """
-title body kind state code position weight amount created updated owner_note colour size link language visible priority
-source summary reference counter starts ends locale slug comment_text origin score_value rank_value batch
+title body kind state code position weight amount created updated owner_note colour size link
+language visible priority source summary reference counter starts ends locale slug comment_text
+origin score_value rank_value batch
 """
 ADJECTIVES = PLAIN.split()
 KINDS = ("TEXT", "TEXT", "INT", "TEXT", "INT", "FLOAT")

@@ -43,7 +43,8 @@ SELECT first_name, last_name FROM person WHERE id = :id;
 CREATE TABLE course (code INT PRIMARY KEY, title TEXT);
 CREATE TABLE takes (student_id INT REFERENCES student(id), course_code INT REFERENCES course(code),
   PRIMARY KEY (student_id, course_code));""",
-        """CREATE TABLE student (id INT PRIMARY KEY, name TEXT, course_code INT REFERENCES course(code));
+        """CREATE TABLE student (id INT PRIMARY KEY, name TEXT, course_code INT
+          REFERENCES course(code));
 CREATE TABLE course (code INT PRIMARY KEY, title TEXT);""",
         """-- name: add_student(id, name)
 INSERT INTO student VALUES (:id, :name);
@@ -52,7 +53,8 @@ INSERT INTO course VALUES (:code, :title);
 -- name: enrol(student_id, course_code)
 INSERT INTO takes VALUES (:student_id, :course_code);
 -- name: courses(name)
-SELECT c.title FROM student s JOIN takes t ON t.student_id = s.id JOIN course c ON t.course_code = c.code WHERE s.name = :name;
+SELECT c.title FROM student s JOIN takes t ON t.student_id = s.id JOIN course c
+  ON t.course_code = c.code WHERE s.name = :name;
 """,
         refused="student",
     ),

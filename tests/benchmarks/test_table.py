@@ -7,7 +7,7 @@ import pytest
 from benchmarks.table import EMPTY, main, number, table
 
 CPU = {"cpu": "Some CPU", "cores": 2, "device": "cpu", "platform": "cpu", "devices": 1}
-GPU = {"cpu": "Some CPU", "cores": 16, "device": "NVIDIA H200", "platform": "gpu", "devices": 1}
+GPU = {"cpu": "Some CPU", "cores": 16, "device": "H200", "platform": "gpu", "devices": 1}
 
 
 def result(name, hardware, **claim):
@@ -37,7 +37,7 @@ README = "# Title\n\n<!-- results -->\n{}\n<!-- /results -->\n\nMore.\n"
 BY_HAND = """
 | claim | goal | measured | holds | seeds | hardware | date, commit | benchmark |
 | --- | --- | --- | --- | --- | --- | --- | --- |
-| it is faster, times | >= 3 | 4.12 | yes | 5 | 1 x NVIDIA H200 | DAY, 0123456789ab | `a-nvidia-h200.json` |
+| it is faster, times | >= 3 | 4.12 | yes | 5 | 1 x H200 | DAY, 0123456789ab | `a-h200.json` |
 | it is faster, times | >= 3 | 2.5 | no | 5 | Some CPU, 2 cores | DAY, 0123456789ab | `b.json` |
 | it wins \\| always | >= 3 | not run |  |  | Some CPU, 2 cores | DAY, 0123456789ab | `c.json` |
 """
@@ -45,7 +45,7 @@ BY_HAND = """
 
 def test_the_table_by_hand(tmp_path):
     write(tmp_path, "b.json", result("b", CPU, measured=2.5, holds=False))
-    write(tmp_path, "a-nvidia-h200.json", result("a", GPU))
+    write(tmp_path, "a-h200.json", result("a", GPU))
     write(tmp_path, "c.json", result("c", CPU, measured=None, holds=None, claim="it wins | always"))
     assert table(tmp_path) == BY_HAND.strip()
 

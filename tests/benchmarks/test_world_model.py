@@ -34,7 +34,7 @@ ENTRY %main (x: f32[4]) -> f32[4] {
   %x = f32[4]{0} parameter(0)
   %copy = f32[4]{0} copy(%x)
   %while = (s32[], /*index=1*/f32[4]{0},
-    f32[2]{0}) while(%copy), condition=%cond, body=%body, backend_config={"known_trip_count":{"n":"15"}}
+f32[2]{0}) while(%copy), condition=%cond, body=%body, backend_config={"known_trip_count":{"n":"15"}}
   %call = f32[4]{0} call(%x), to_apply=%fused
   ROOT %out = f32[4]{0} fusion(%while), kind=kLoop, calls=%fused
 }

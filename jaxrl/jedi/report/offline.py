@@ -131,8 +131,8 @@ def generalization(rows) -> str:
         else "No held-out episode ends, so imagined ends could not be tried."
     )
     return (
-        f"Denoising loss {last['held_out/denoising']:.4f}{comparison}. One step ahead, the reward's "
-        "sign was right at "
+        f"Denoising loss {last['held_out/denoising']:.4f}{comparison}. One step ahead, the "
+        "reward's sign was right at "
         f"{last['held_out/reward_accuracy']:.1%} of the steps (at "
         f"{last['held_out/reward_recall']:.1%} of those with a reward), the end "
         f"at {last['held_out/end_accuracy']:.1%}. {tried}"

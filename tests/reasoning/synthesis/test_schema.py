@@ -173,14 +173,16 @@ CREATE VIEW public.v AS SELECT 1;
 """,
     "mysql": """
 /*!40101 SET NAMES utf8 */;
-CREATE TABLE `film` (`id` smallint unsigned NOT NULL AUTO_INCREMENT, `made` int, `feel` enum('a','b'),
+CREATE TABLE `film` (`id` smallint unsigned NOT NULL AUTO_INCREMENT, `made` int,
+  `feel` enum('a','b'),
   `words` blob, PRIMARY KEY (`id`), KEY `i` (`made`)) ENGINE=InnoDB;
 INSERT INTO `film` VALUES (1,2,'a; b',NULL);
 CREATE TABLE `part` (`film_id` smallint, `n` int,
   CONSTRAINT `fk` FOREIGN KEY (`film_id`) REFERENCES `film` (`id`) ON DELETE CASCADE) ENGINE=InnoDB;
 """,
     "tsql": """
-CREATE TABLE [dbo].[film] ([id] INT NOT NULL IDENTITY, [made] INT, [feel] NVARCHAR(10), [words] VARBINARY,
+CREATE TABLE [dbo].[film] ([id] INT NOT NULL IDENTITY, [made] INT, [feel] NVARCHAR(10),
+  [words] VARBINARY,
   CONSTRAINT [pk] PRIMARY KEY CLUSTERED ([id]));
 GO
 CREATE TABLE [dbo].[part] ([film_id] INT, [n] INT);
@@ -190,7 +192,8 @@ GO
 """,
     "sqlite": """
 PRAGMA foreign_keys=ON;
-CREATE TABLE IF NOT EXISTS "film" ([id] INTEGER PRIMARY KEY AUTOINCREMENT, made INTEGER, feel TEXT, words BLOB);
+CREATE TABLE IF NOT EXISTS "film" ([id] INTEGER PRIMARY KEY AUTOINCREMENT, made INTEGER, feel TEXT,
+  words BLOB);
 CREATE TABLE part (film_id INTEGER REFERENCES film, n INTEGER);
 """,
 }

@@ -1,8 +1,8 @@
 """Stands in for `train` in tests of launching: same folder, same exit statuses, no learning. And a
 launch that uses it.
 
-    python pretender.py train ... --env GAME --seed K --run-dir DIR     pretends to train
-    python pretender.py launch OUT JOBS PACE                            launches two games with two seeds of that
+    python pretender.py train ... --env GAME --seed K --run-dir DIR   pretends to train
+    python pretender.py launch OUT JOBS PACE                      launches two games with two seeds
 
 PACE is the seconds of an epoch. A game fails while OUT/<game>.broken exists, takes long to save
 while OUT/<game>.slow exists, and stands still after its first epoch while OUT/<game>.held exists.

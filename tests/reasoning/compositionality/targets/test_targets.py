@@ -163,10 +163,13 @@ XML = """<genome><nodes>
 <node type="in" label="x"><marking branch="1" id="0"/><activation>identity(x)</activation></node>
 <node type="in" label="bias"><marking branch="1" id="1"/><activation>identity(x)</activation></node>
 <node type="hidden"><marking branch="1" id="2"/><activation>gaussian(x)</activation></node>
-<node type="out" label="ink"><marking branch="1" id="3"/><activation>sin(x)</activation></node></nodes><links>
+<node type="out" label="ink"><marking branch="1" id="3"/><activation>sin(x)</activation></node>
+</nodes>
+<links>
 <link><source branch="1" id="2"/><target branch="1" id="3"/><weight>1.5</weight></link>
 <link><source branch="1" id="1"/><target branch="1" id="3"/><weight>0.5</weight></link>
-<link><source branch="1" id="0"/><target branch="1" id="2"/><weight>2.0</weight></link></links></genome>"""
+<link><source branch="1" id="0"/><target branch="1" id="2"/><weight>2.0</weight></link>
+</links></genome>"""
 
 
 @pytest.mark.parametrize("kind", ["json", "xml", "zip"])

@@ -1,4 +1,4 @@
-"""Fields, columns and collections that the schema does not name: listed, never dropped in silence."""
+"""Fields, columns and collections outside the schema: listed, never dropped in silence."""
 
 import json
 import sqlite3
@@ -44,7 +44,8 @@ def written(folder, kind):
         file = folder / "s.duckdb"
         with duckdb.connect(str(file)) as base:
             base.execute(
-                "CREATE TABLE e AS SELECT 5 AS x, n::BIGINT AS n, v FROM (VALUES (1, 'a'), (2, 'b'), (3, NULL)) t(n, v)"
+                "CREATE TABLE e AS SELECT 5 AS x, n::BIGINT AS n, v "
+                "FROM (VALUES (1, 'a'), (2, 'b'), (3, NULL)) t(n, v)"
             )
     else:
         (folder / kind).mkdir()
@@ -53,7 +54,8 @@ def written(folder, kind):
             (file / "e.csv").write_text("v,x,n\na,,1\nb,5,2\n,6,3\n")
         elif kind == "parquet":
             duckdb.sql(
-                f"COPY (SELECT 5 AS x, n::BIGINT AS n, v FROM (VALUES (1, 'a'), (2, 'b'), (3, NULL)) t(n, v)) TO '{file}/e.parquet'"
+                f"COPY (SELECT 5 AS x, n::BIGINT AS n, v FROM (VALUES (1, 'a'), (2, 'b'), (3, "
+                f"NULL)) t(n, v)) TO '{file}/e.parquet'"
             )
         else:
             (file / f"e.{kind}").write_text(lines)
@@ -100,7 +102,8 @@ def test_nested_fields_collections_and_extended_json(tmp_path):
 
 def test_xml_lists_what_it_leaves_out(tmp_path):
     (tmp_path / "s.xml").write_text(
-        '<r><e n="1" w="2"><v unit="m">a</v><k><d>p</d></k><z/></e><e n="2">text<t>u</t></e><f/></r>'
+        '<r><e n="1" w="2"><v unit="m">a</v><k><d>p</d></k><z/></e>'
+        '<e n="2">text<t>u</t></e><f/></r>'
     )
     said = []
     assert [one["v"] for one in read_whole(DEEP, str(tmp_path / "s.xml"), said)["e"]] == ["a", None]

@@ -1,4 +1,4 @@
-"""Values at the edges of their types, through every connector: kept, or refused with their place."""
+"""Values at the edges of their types, in every connector: kept, or refused with their place."""
 
 import json
 import sqlite3

@@ -1,5 +1,5 @@
-"""What users met: small inputs on which rows, values or doubts were once lost. What is learned is run
-by SQLite, DuckDB and the reference engine on data that the example does not show.
+"""What users met: small inputs on which rows, values or doubts were once lost. What is learned is
+run by SQLite, DuckDB and the reference engine on data that the example does not show.
 """
 
 from collections import Counter

@@ -166,7 +166,8 @@ TREE = parse_schema({"collections": {"p": {"fields": BRANCHES}}})
 NESTED = """
 p(n, i) :- p(n, i0), i = id(n).
 p(n, i), p?q(i, m, j) :- p(n, a), p?q(a, m, _), i = id(n), j = id(i, m).
-p(n, i), p?q(i, m, j), p?q?r(j, d, x) :- p(n, a), p?q(a, m, b), p?q?r(b, d, x), i = id(n), j = id(i, m).
+p(n, i), p?q(i, m, j), p?q?r(j, d, x) :-
+  p(n, a), p?q(a, m, b), p?q?r(b, d, x), i = id(n), j = id(i, m).
 p(n, i), p?w(i, m) :- p(n, a), p?w(a, m), i = id(n).
 """
 DATA = {

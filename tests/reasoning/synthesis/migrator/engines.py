@@ -1,5 +1,5 @@
-"""An application before and after its refactoring, run on real databases with data: the answers must
-be the same.
+"""An application before and after its refactoring, run on real databases with data: the answers
+must be the same.
 """
 
 import re

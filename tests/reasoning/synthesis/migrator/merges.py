@@ -5,8 +5,10 @@ from dataclasses import replace
 from benchmarks.migrator_scenarios.applications import Application
 
 OLD = """CREATE TABLE owners (id integer PRIMARY KEY);
-CREATE TABLE cats (id integer PRIMARY KEY, name text NOT NULL, lives integer, "ownerId" integer REFERENCES owners (id));
-CREATE TABLE dogs (id integer PRIMARY KEY, name text NOT NULL, barks integer, "ownerId" integer REFERENCES owners (id));
+CREATE TABLE cats (id integer PRIMARY KEY, name text NOT NULL, lives integer, "ownerId" integer
+  REFERENCES owners (id));
+CREATE TABLE dogs (id integer PRIMARY KEY, name text NOT NULL, barks integer, "ownerId" integer
+  REFERENCES owners (id));
 """
 REST = 'name text NOT NULL, lives integer, barks integer, "ownerId" integer REFERENCES owners (id)'
 OWNERS = "CREATE TABLE owners (id integer PRIMARY KEY);\n"
@@ -35,7 +37,8 @@ SELECT c.id, d.id AS dog FROM cats c JOIN dogs d ON c.name = d.name ORDER BY 1, 
 -- name: lonely()
 SELECT c.name FROM cats c LEFT JOIN dogs d ON d.name = c.name WHERE d.id IS NULL ORDER BY 1;
 -- name: pairs()
-SELECT o.id, c.name AS cat, d.name AS dog FROM owners o LEFT JOIN cats c ON c."ownerId" = o.id LEFT JOIN dogs d ON d."ownerId" = o.id ORDER BY 1, 2, 3;
+SELECT o.id, c.name AS cat, d.name AS dog FROM owners o LEFT JOIN cats c ON c."ownerId" = o.id LEFT
+  JOIN dogs d ON d."ownerId" = o.id ORDER BY 1, 2, 3;
 """
 CALLS = (
     ("add_cat", {"id": 50, "name": "x", "lives": None}),
@@ -65,12 +68,18 @@ CREATE TABLE videos (id integer PRIMARY KEY);
 COMMENTS = Application(
     "three tables, whose references one column holds in turn",
     SUBJECTS
-    + """CREATE TABLE post_comments (id integer PRIMARY KEY, post_id integer NOT NULL REFERENCES posts(id), body text);
-CREATE TABLE photo_comments (id integer PRIMARY KEY, photo_id integer NOT NULL REFERENCES photos(id) ON DELETE CASCADE, body text);
-CREATE TABLE video_comments (id integer PRIMARY KEY, video_id integer NOT NULL REFERENCES videos(id), body text);
+    + """CREATE TABLE post_comments (id integer PRIMARY KEY, post_id integer NOT NULL
+      REFERENCES posts(id), body text);
+CREATE TABLE photo_comments (id integer PRIMARY KEY, photo_id integer NOT NULL
+  REFERENCES photos(id) ON DELETE CASCADE, body text);
+CREATE TABLE video_comments (id integer PRIMARY KEY, video_id integer NOT NULL
+  REFERENCES videos(id), body text);
 """,
     SUBJECTS
-    + "CREATE TABLE comments (id integer NOT NULL, commentable_type varchar(20) NOT NULL, commentable_id integer NOT NULL, body text, PRIMARY KEY (commentable_type, id));",
+    + (
+        "CREATE TABLE comments (id integer NOT NULL, commentable_type varchar(20) NOT NULL, "
+        "commentable_id integer NOT NULL, body text, PRIMARY KEY (commentable_type, id));"
+    ),
     """-- name: add_post(id, title)
 INSERT INTO posts (id, title) VALUES (:id, :title);
 -- name: add_photo(id, title)
@@ -90,14 +99,17 @@ DELETE FROM post_comments WHERE post_id = :post;
 -- name: of_posts()
 SELECT p.title, c.body FROM posts p JOIN post_comments c ON c.post_id = p.id ORDER BY p.title, c.id;
 -- name: photos()
-SELECT p.id, COUNT(c.id) AS n FROM photos p LEFT JOIN photo_comments c ON c.photo_id = p.id GROUP BY p.id ORDER BY p.id;
+SELECT p.id, COUNT(c.id) AS n FROM photos p LEFT JOIN photo_comments c ON c.photo_id = p.id
+  GROUP BY p.id ORDER BY p.id;
 -- name: videos()
 SELECT id, video_id, body FROM video_comments ORDER BY id;
 -- name: silent()
 SELECT id FROM posts WHERE id NOT IN (SELECT post_id FROM post_comments) ORDER BY id;
 """,
-    """INSERT INTO posts VALUES (1, 'p'), (2, 'q'); INSERT INTO photos VALUES (1, 'f'), (3, NULL); INSERT INTO videos VALUES (1);
-INSERT INTO post_comments VALUES (1, 1, 'x'), (2, 2, NULL); INSERT INTO photo_comments VALUES (1, 1, 'y'); INSERT INTO video_comments VALUES (1, 1, 'z');""",
+    """INSERT INTO posts VALUES (1, 'p'), (2, 'q'); INSERT INTO photos VALUES (1, 'f'), (3, NULL);
+      INSERT INTO videos VALUES (1);
+INSERT INTO post_comments VALUES (1, 1, 'x'), (2, 2, NULL);
+  INSERT INTO photo_comments VALUES (1, 1, 'y'); INSERT INTO video_comments VALUES (1, 1, 'z');""",
     (
         ("say_post", {"id": 9, "post": 1, "body": "n"}),
         ("say_photo", {"id": 9, "photo": 3, "body": None}),
@@ -109,11 +121,16 @@ INSERT INTO post_comments VALUES (1, 1, 'x'), (2, 2, NULL); INSERT INTO photo_co
 CHILDREN = Application(
     "two merges, one of which refers to the other",
     OLD
-    + """CREATE TABLE cat_visits (no integer PRIMARY KEY, cat_id integer REFERENCES cats(id) ON DELETE CASCADE, day text);
-CREATE TABLE dog_visits (no integer PRIMARY KEY, dog_id integer REFERENCES dogs(id) ON DELETE CASCADE, day text);""",
+    + """CREATE TABLE cat_visits (no integer PRIMARY KEY, cat_id integer REFERENCES cats(id)
+      ON DELETE CASCADE, day text);
+CREATE TABLE dog_visits (no integer PRIMARY KEY, dog_id integer REFERENCES dogs(id)
+  ON DELETE CASCADE, day text);""",
     OWNERS
-    + f"""CREATE TABLE pets (kind varchar(3) NOT NULL CHECK (kind IN ('C', 'D')), id integer NOT NULL, {REST}, PRIMARY KEY (kind, id));
-CREATE TABLE visits (pet_kind varchar(3) NOT NULL CHECK (pet_kind IN ('C', 'D')), no integer NOT NULL, pet_id integer, day text, PRIMARY KEY (pet_kind, no), FOREIGN KEY (pet_kind, pet_id) REFERENCES pets (kind, id) ON DELETE CASCADE);""",
+    + f"""CREATE TABLE pets (kind varchar(3) NOT NULL CHECK (kind IN ('C', 'D')),
+      id integer NOT NULL, {REST}, PRIMARY KEY (kind, id));
+CREATE TABLE visits (pet_kind varchar(3) NOT NULL CHECK (pet_kind IN ('C', 'D')),
+  no integer NOT NULL, pet_id integer, day text, PRIMARY KEY (pet_kind, no),
+  FOREIGN KEY (pet_kind, pet_id) REFERENCES pets (kind, id) ON DELETE CASCADE);""",
     PROGRAM
     + """-- name: cat_visit(no, cat, day)
 INSERT INTO cat_visits (no, cat_id, day) VALUES (:no, :cat, :day);
@@ -139,9 +156,12 @@ INTERNAL = Application(
     "keys that nobody outside knows",
     """CREATE TABLE cats (id integer PRIMARY KEY, tag varchar(9) NOT NULL UNIQUE, name text);
 CREATE TABLE dogs (id integer PRIMARY KEY, tag varchar(9) NOT NULL UNIQUE, name text);
-CREATE TABLE walks (id integer PRIMARY KEY, dog_id integer NOT NULL REFERENCES dogs(id), day text);""",
-    """CREATE TABLE pets (id integer PRIMARY KEY, kind varchar(9) NOT NULL, tag varchar(9) NOT NULL, name text, UNIQUE (kind, tag));
-CREATE TABLE walks (id integer PRIMARY KEY, dog_id integer NOT NULL REFERENCES pets(id), day text);""",
+CREATE TABLE walks (id integer PRIMARY KEY, dog_id integer NOT NULL REFERENCES dogs(id),
+  day text);""",
+    """CREATE TABLE pets (id integer PRIMARY KEY, kind varchar(9) NOT NULL,
+      tag varchar(9) NOT NULL, name text, UNIQUE (kind, tag));
+CREATE TABLE walks (id integer PRIMARY KEY, dog_id integer NOT NULL REFERENCES pets(id),
+  day text);""",
     """-- name: name_cat(tag, name)
 UPDATE cats SET name = :name WHERE tag = :tag;
 -- name: forget(tag)
@@ -154,14 +174,18 @@ SELECT tag, name FROM cats ORDER BY tag;
 SELECT tag, name FROM dogs ORDER BY tag;
 """,
     """INSERT INTO cats VALUES (1, 'a', 'x'), (2, 'b', NULL), (7, 'c', 'z');
-INSERT INTO dogs VALUES (1, 'a', 'r'), (2, 'q', NULL); INSERT INTO walks VALUES (1, 1, 'mo'), (2, 2, 'tu'), (3, 1, 'we');""",
+INSERT INTO dogs VALUES (1, 'a', 'r'), (2, 'q', NULL);
+  INSERT INTO walks VALUES (1, 1, 'mo'), (2, 2, 'tu'), (3, 1, 'we');""",
     (("name_cat", {"tag": "b", "name": "bb"}), ("forget", {"tag": "a"})),
 )
 STAFF = Application(
     "into a table of the same name, with a Boolean column",
     """CREATE TABLE users (id integer PRIMARY KEY, email text NOT NULL, "fullName" text);
-CREATE TABLE admins (id integer PRIMARY KEY, email text NOT NULL, "fullName" text, level integer DEFAULT 3);""",
-    """CREATE TABLE users (id integer NOT NULL, is_admin boolean NOT NULL DEFAULT false, email text NOT NULL, "fullName" text, level integer DEFAULT 3, PRIMARY KEY (id, is_admin));""",
+CREATE TABLE admins (id integer PRIMARY KEY, email text NOT NULL, "fullName" text,
+  level integer DEFAULT 3);""",
+    """CREATE TABLE users (id integer NOT NULL, is_admin boolean NOT NULL DEFAULT false,
+      email text NOT NULL, "fullName" text, level integer DEFAULT 3,
+      PRIMARY KEY (id, is_admin));""",
     """-- name: add_user(id, email)
 INSERT INTO users (id, email) VALUES (:id, :email);
 -- name: add_admin(id, email)
@@ -175,7 +199,8 @@ SELECT id, email, "fullName", level FROM admins ORDER BY id;
 -- name: fire(level)
 DELETE FROM admins WHERE level < :level;
 """,
-    """INSERT INTO users VALUES (1, 'a', 'Ann'), (2, 'b', NULL); INSERT INTO admins VALUES (1, 'r', 'Root', 1), (5, 'q', NULL, NULL);""",
+    """INSERT INTO users VALUES (1, 'a', 'Ann'), (2, 'b', NULL);
+      INSERT INTO admins VALUES (1, 'r', 'Root', 1), (5, 'q', NULL, NULL);""",
     (
         ("add_user", {"id": 9, "email": "n"}),
         ("add_admin", {"id": 9, "email": "m"}),
@@ -197,18 +222,26 @@ MERGES = {
     "single": SINGLE,
     "numbers": pets(
         "numbers tell the rows apart",
-        "id integer NOT NULL, species integer NOT NULL CHECK (species IN (7, 8)), ..., PRIMARY KEY (species, id)",
+        (
+            "id integer NOT NULL, species integer NOT NULL CHECK (species IN (7, 8)), ..., "
+            "PRIMARY KEY (species, id)"
+        ),
     ),
     "surrogate": replace(
         pets(
             "a new key",
-            "pet_no integer PRIMARY KEY, kind varchar(9) NOT NULL, id integer NOT NULL, ..., UNIQUE (kind, id)",
+            (
+                "pet_no integer PRIMARY KEY, kind varchar(9) NOT NULL, id integer NOT NULL, ..., "
+                "UNIQUE (kind, id)"
+            ),
         ),
         calls=CALLS[1:],
     ),
     "words": pets(
         "camel case and words with spaces",
-        """"kind" varchar(9) NOT NULL CHECK ("kind" = 'a cat' OR ("kind" = 'a dog')), "petId" integer NOT NULL, "petName" text NOT NULL, lives integer, barks integer, "ownerId" integer REFERENCES owners (id), PRIMARY KEY ("petId", "kind")""",
+        """"kind" varchar(9) NOT NULL CHECK ("kind" = 'a cat' OR ("kind" = 'a dog')),
+          "petId" integer NOT NULL, "petName" text NOT NULL, lives integer, barks integer,
+          "ownerId" integer REFERENCES owners (id), PRIMARY KEY ("petId", "kind")""",
     ),
     "comments": COMMENTS,
     "children": CHILDREN,
@@ -218,12 +251,17 @@ MERGES = {
 VEHICLES = Application(
     "single table inheritance, keys given by the database",
     """CREATE TABLE owners (id serial PRIMARY KEY, name text NOT NULL);
-CREATE TABLE cars (id serial PRIMARY KEY, plate varchar(20) NOT NULL UNIQUE, owner_id integer REFERENCES owners(id) ON DELETE CASCADE, doors integer, made timestamp NOT NULL DEFAULT now());
-CREATE TABLE trucks (id serial PRIMARY KEY, plate varchar(20) NOT NULL UNIQUE, owner_id integer REFERENCES owners(id) ON DELETE CASCADE, payload_kg integer NOT NULL DEFAULT 5, made timestamp NOT NULL DEFAULT now());
+CREATE TABLE cars (id serial PRIMARY KEY, plate varchar(20) NOT NULL UNIQUE, owner_id integer
+  REFERENCES owners(id) ON DELETE CASCADE, doors integer, made timestamp NOT NULL DEFAULT now());
+CREATE TABLE trucks (id serial PRIMARY KEY, plate varchar(20) NOT NULL UNIQUE, owner_id integer
+  REFERENCES owners(id) ON DELETE CASCADE, payload_kg integer NOT NULL DEFAULT 5,
+  made timestamp NOT NULL DEFAULT now());
 """,
     """CREATE TYPE vehicle AS ENUM ('Truck', 'Car');
 CREATE TABLE owners (id serial PRIMARY KEY, name text NOT NULL);
-CREATE TABLE vehicles (id serial PRIMARY KEY, type vehicle NOT NULL, plate varchar(20) NOT NULL, owner_id integer REFERENCES owners(id) ON DELETE CASCADE, doors integer, payload_kg integer DEFAULT 5, made timestamp NOT NULL DEFAULT now(), UNIQUE (type, plate));
+CREATE TABLE vehicles (id serial PRIMARY KEY, type vehicle NOT NULL, plate varchar(20) NOT NULL,
+  owner_id integer REFERENCES owners(id) ON DELETE CASCADE, doors integer,
+  payload_kg integer DEFAULT 5, made timestamp NOT NULL DEFAULT now(), UNIQUE (type, plate));
 """,
     """-- name: add_owner(name)
 INSERT INTO owners (name) VALUES (:name) RETURNING id;
@@ -236,11 +274,14 @@ DELETE FROM cars WHERE plate = :plate;
 -- name: close_account(owner)
 DELETE FROM owners WHERE id = :owner;
 -- name: cars()
-SELECT c.plate, c.doors, o.name FROM cars c LEFT JOIN owners o ON o.id = c.owner_id ORDER BY c.plate;
+SELECT c.plate, c.doors, o.name FROM cars c LEFT JOIN owners o ON o.id = c.owner_id
+  ORDER BY c.plate;
 -- name: heavy()
-SELECT t.plate, t.payload_kg, o.name FROM trucks t JOIN owners o ON o.id = t.owner_id WHERE t.payload_kg > 1 ORDER BY 1;
+SELECT t.plate, t.payload_kg, o.name FROM trucks t JOIN owners o ON o.id = t.owner_id
+  WHERE t.payload_kg > 1 ORDER BY 1;
 -- name: fleet()
-SELECT plate FROM cars WHERE made IS NOT NULL UNION ALL SELECT plate FROM trucks WHERE made IS NOT NULL ORDER BY plate;
+SELECT plate FROM cars WHERE made IS NOT NULL UNION ALL SELECT plate FROM trucks
+  WHERE made IS NOT NULL ORDER BY plate;
 """,
     """INSERT INTO owners (name) VALUES ('a'), ('b');
 INSERT INTO cars (plate, owner_id, doors) VALUES ('x', 1, 4), ('y', NULL, NULL), ('z', 2, 2);

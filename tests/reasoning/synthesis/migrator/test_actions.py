@@ -16,7 +16,8 @@ from reasoning.synthesis.migrator.testing.actions import also_changed
 from tests.reasoning.synthesis.migrator.engines import in_postgres, in_sqlite
 
 OLD = """CREATE TABLE users (id int PRIMARY KEY, name text NOT NULL, bio text);
-CREATE TABLE posts (id int PRIMARY KEY, user_id int REFERENCES users (id) ON DELETE CASCADE, title text);
+CREATE TABLE posts (id int PRIMARY KEY, user_id int REFERENCES users (id) ON DELETE CASCADE,
+  title text);
 CREATE TABLE notes (id int PRIMARY KEY, post_id int DEFAULT 9, body text,
   FOREIGN KEY (post_id) REFERENCES posts (id) ON DELETE SET NULL);
 """
@@ -39,7 +40,10 @@ INSERT INTO notes VALUES (1, 1, 'n'), (2, 2, 'm'), (3, NULL, NULL);"""
 CALLS = (("note", {"id": 7, "p": 3, "body": "b"}), ("drop_user", {"id": 2}))
 SPLIT = OLD.replace(
     ", bio text);",
-    ");\nCREATE TABLE profiles (user_id int PRIMARY KEY REFERENCES users (id) ON DELETE CASCADE, bio text);",
+    (
+        ");\nCREATE TABLE profiles (user_id int PRIMARY KEY REFERENCES users (id) "
+        "ON DELETE CASCADE, bio text);"
+    ),
 )
 TARGETS = {
     "split, kept": SPLIT,
@@ -93,7 +97,10 @@ def test_a_reference_that_is_new_is_said():
     found = refactor(PROGRAM, old, new, Options(bound=1, verify="off"))
     assert isinstance(found, Refactoring)
     assert found.notes == (
-        "posts.user_id refers to users in the new schema alone: calls that leave it open fail there",
+        (
+            "posts.user_id refers to users in the new schema alone: calls that leave it open fail "
+            "there"
+        ),
     )
 
 
@@ -107,7 +114,8 @@ def test_a_dropped_action_is_a_difference():
 def test_actions_are_read_wherever_they_stand():
     ddl = """CREATE TABLE "U" (id int PRIMARY KEY);
     CREATE TABLE c (id int PRIMARY KEY, "U" int);
-    ALTER TABLE ONLY c ADD CONSTRAINT x FOREIGN KEY ("U") REFERENCES "U" (id) ON UPDATE CASCADE ON DELETE SET NULL;
+    ALTER TABLE ONLY c ADD CONSTRAINT x FOREIGN KEY ("U") REFERENCES "U" (id) ON UPDATE CASCADE
+      ON DELETE SET NULL;
     """
     tables = read_tables(ddl, "postgres")
     assert tables.actions == {("c", ("U",)): ("SET NULL", "CASCADE")} and not tables.not_read

@@ -79,7 +79,10 @@ DATA = {
     "o_m4": (
         "INSERT INTO member VALUES (1, 'e', 's', 'then', 'later');"
         "INSERT INTO class VALUES (1, 't', 'street', 1, 'c1', 'u1');",
-        "SELECT street, created_at IN ('then', 'later'), updated_at IN ('then', 'later') FROM venue",
+        (
+            "SELECT street, created_at IN ('then', 'later'), updated_at IN ('then', 'later') "
+            "FROM venue"
+        ),
         [("street", 0, 0), ("street", None, None)],
     ),
     "quoted": (
@@ -179,7 +182,8 @@ def test_a_swap_behind_references_that_go_round_is_found():
     ddl = (
         "CREATE TABLE team (id int PRIMARY KEY, name text, motto text, captain int REFERENCES "
         "player (id));"
-        "CREATE TABLE player (id int PRIMARY KEY, team int NOT NULL REFERENCES team (id), nick text);"
+        "CREATE TABLE player (id int PRIMARY KEY, team int NOT NULL REFERENCES team (id), "
+        "nick text);"
     )
     program = (
         "-- name: found(id, name, motto, captain)\n"
@@ -187,7 +191,8 @@ def test_a_swap_behind_references_that_go_round_is_found():
         "-- name: sign(id, team, nick)\n"
         "INSERT INTO player (id, team, nick) VALUES (:id, :team, :nick);\n"
         "-- name: choose(id, captain)\nUPDATE team SET captain = :captain WHERE id = :id;\n"
-        "-- name: led()\nSELECT t.name, t.motto, p.nick FROM team t JOIN player p ON p.id = t.captain;\n"
+        "-- name: led()\nSELECT t.name, t.motto, p.nick FROM team t JOIN player p "
+        "ON p.id = t.captain;\n"
     )
     tables = read_tables(ddl)
     old = parse_program(program, tables)

@@ -322,7 +322,10 @@ def test_a_program_with_functions_kept_by_hand_is_checked(tmp_path, capsys):
 
 
 def test_another_limit_or_lock_is_said(tmp_path, capsys):
-    old = "-- name: first()\nSELECT id FROM t ORDER BY id LIMIT {};\n-- name: all()\nSELECT id FROM t{};"
+    old = (
+        "-- name: first()\nSELECT id FROM t ORDER BY id LIMIT {};\n-- name: all()\nSELECT id "
+        "FROM t{};"
+    )
     texts = {"p": old.format(10, " FOR UPDATE"), "q": old.format(12, "")}
     for name, text in {**texts, "a": "CREATE TABLE t (id INT PRIMARY KEY);"}.items():
         (tmp_path / f"{name}.sql").write_text(text)
@@ -336,7 +339,8 @@ def test_another_limit_or_lock_is_said(tmp_path, capsys):
 def test_a_least_count_of_none_is_tried(tmp_path):
     old = (
         "-- name: add(id)\nINSERT INTO t VALUES (:id);\n-- name: note(id, t)\nINSERT INTO u VALUES "
-        "(:id, :t);\n-- name: most(n)\nSELECT t.id, COUNT(u.id) AS c FROM t {} JOIN u ON u.t = t.id "
+        "(:id, :t);\n-- name: most(n)\nSELECT t.id, COUNT(u.id) AS c FROM t {} JOIN u "
+        "ON u.t = t.id "
         "GROUP BY t.id HAVING COUNT(u.id) >= :n;\n"
     )
     tables = "CREATE TABLE t (id INT PRIMARY KEY); CREATE TABLE u (id INT PRIMARY KEY, t INT);"

@@ -14,12 +14,16 @@ pytest.importorskip("pysat")
 
 from reasoning.synthesis import migrator
 
-SOURCE = """CREATE TABLE users (id int PRIMARY KEY, name text NOT NULL, email text, bio text, age int, active boolean);
-CREATE TABLE posts (id int PRIMARY KEY, user_id int NOT NULL REFERENCES users(id), title text NOT NULL, score int);
+SOURCE = """CREATE TABLE users (id int PRIMARY KEY, name text NOT NULL, email text, bio text,
+  age int, active boolean);
+CREATE TABLE posts (id int PRIMARY KEY, user_id int NOT NULL REFERENCES users(id),
+  title text NOT NULL, score int);
 """
-TARGET = """CREATE TABLE users (id int PRIMARY KEY, full_name text NOT NULL, email text, age int, active boolean);
+TARGET = """CREATE TABLE users (id int PRIMARY KEY, full_name text NOT NULL, email text, age int,
+  active boolean);
 CREATE TABLE profiles (user_id int PRIMARY KEY REFERENCES users(id), bio text);
-CREATE TABLE posts (id int PRIMARY KEY, user_id int NOT NULL REFERENCES users(id), title text NOT NULL, score int);
+CREATE TABLE posts (id int PRIMARY KEY, user_id int NOT NULL REFERENCES users(id),
+  title text NOT NULL, score int);
 """
 ADD = """-- name: add(id, name, email, bio, age)
 INSERT INTO users (id, name, email, bio, age, active) VALUES (:id, :name, :email, :bio, :age, true);
@@ -29,11 +33,20 @@ INSERT INTO posts (id, user_id, title, score) VALUES (:id, :u, :t, :s);
 QUERIES = [
     "SELECT u.name, p.title FROM users u LEFT JOIN posts p ON p.user_id = u.id ORDER BY u.name",
     "SELECT p.title, u.bio FROM posts p LEFT JOIN users u ON u.id = p.user_id AND u.age > 1",
-    "SELECT u.name, COUNT(p.id) AS n FROM users u JOIN posts p ON p.user_id = u.id GROUP BY u.name HAVING COUNT(p.id) > :k ORDER BY n DESC",
-    "SELECT u.name, COUNT(p.id) AS n FROM users u LEFT JOIN posts p ON p.user_id = u.id GROUP BY u.name",
+    (
+        "SELECT u.name, COUNT(p.id) AS n FROM users u JOIN posts p ON p.user_id = u.id "
+        "GROUP BY u.name HAVING COUNT(p.id) > :k ORDER BY n DESC"
+    ),
+    (
+        "SELECT u.name, COUNT(p.id) AS n FROM users u LEFT JOIN posts p ON p.user_id = u.id "
+        "GROUP BY u.name"
+    ),
     "SELECT name FROM users ORDER BY name LIMIT :k OFFSET 1",
     "SELECT COALESCE(bio, 'none') AS bio, UPPER(name) AS loud FROM users",
-    "SELECT name FROM users u WHERE EXISTS (SELECT 1 FROM posts p WHERE p.user_id = u.id AND p.score > 1)",
+    (
+        "SELECT name FROM users u WHERE EXISTS (SELECT 1 FROM posts p "
+        "WHERE p.user_id = u.id AND p.score > 1)"
+    ),
     "SELECT name FROM users u WHERE NOT EXISTS (SELECT 1 FROM posts p WHERE p.user_id = u.id)",
     "SELECT name, CASE WHEN age > 1 THEN 'old' ELSE 'young' END AS kind FROM users",
     "SELECT name FROM users WHERE lower(email) = lower(:e) AND active",
@@ -46,7 +59,8 @@ QUERIES = [
     "SELECT COUNT(DISTINCT bio) AS n, SUM(age * 2) AS twice FROM users",
     "SELECT name FROM users WHERE id IN (SELECT user_id FROM posts WHERE title LIKE 't%')",
 ]
-ROWS = """INSERT INTO users VALUES (1, 'Ann', 'A@x', 'b1', 3, 1), (2, 'Bo', NULL, NULL, NULL, 1), (3, 'Cy', 'c@x', 'b1', 1, 0), (4, 'Di', 'd@x', 'b2', 2, 1);
+ROWS = """INSERT INTO users VALUES (1, 'Ann', 'A@x', 'b1', 3, 1), (2, 'Bo', NULL, NULL, NULL, 1),
+  (3, 'Cy', 'c@x', 'b1', 1, 0), (4, 'Di', 'd@x', 'b2', 2, 1);
 INSERT INTO posts VALUES (1, 1, 't1', 5), (2, 1, 't2', NULL), (3, 3, 'u3', 1), (4, 4, 't4', 2);
 """
 PROGRAM = ADD + "".join(f"-- name: q{n}\n{query};\n" for n, query in enumerate(QUERIES))

@@ -88,8 +88,15 @@ def test_keys_asked_for_in_the_old_program_are_read():
 
 
 def test_a_computed_default_and_parameters_of_sqlc():
-    old = "CREATE TABLE accounts (id bigserial PRIMARY KEY, owner varchar NOT NULL, balance bigint NOT NULL, made timestamptz NOT NULL DEFAULT (now()));"
-    new = "CREATE TABLE accounts (id bigserial PRIMARY KEY, holder varchar NOT NULL, balance bigint NOT NULL, made timestamptz NOT NULL DEFAULT (now()), seen timestamptz NOT NULL DEFAULT now());"
+    old = (
+        "CREATE TABLE accounts (id bigserial PRIMARY KEY, owner varchar NOT NULL, "
+        "balance bigint NOT NULL, made timestamptz NOT NULL DEFAULT (now()));"
+    )
+    new = (
+        "CREATE TABLE accounts (id bigserial PRIMARY KEY, holder varchar NOT NULL, "
+        "balance bigint NOT NULL, made timestamptz NOT NULL DEFAULT (now()), "
+        "seen timestamptz NOT NULL DEFAULT now());"
+    )
     program = """-- name: Create :one
 INSERT INTO accounts (owner, balance) VALUES (sqlc.arg(owner), @balance) RETURNING *;
 -- name: Owners :many

@@ -41,7 +41,10 @@ def scripts(name: str, dialect: str) -> tuple[str, list[str]]:
         quoted(text, dialect) for text in (name, f"{name}c", f"n {name}", f"{name}d", f"x{name}")
     )
     kind = "varchar(40)"
-    source = f"CREATE TABLE {table} (id integer PRIMARY KEY, {one} {kind}, {other} {kind} DEFAULT 'it''s');"
+    source = (
+        f"CREATE TABLE {table} (id integer PRIMARY KEY, {one} {kind}, "
+        f"{other} {kind} DEFAULT 'it''s');"
+    )
     target = (
         f"CREATE TABLE {table} (id integer PRIMARY KEY, {new} {kind});"
         f"CREATE TABLE {part} (own integer PRIMARY KEY, {other} {kind} DEFAULT 'it''s', "
@@ -49,7 +52,8 @@ def scripts(name: str, dialect: str) -> tuple[str, list[str]]:
     )
     program = (
         f"-- name: add(id, v, w)\nINSERT INTO {table} (id, {one}, {other}) VALUES (:id, :v, :w);\n"
-        f"-- name: get(v)\nSELECT {other}, COALESCE({one}, '{{0}}') AS u FROM {table} WHERE {one} = :v;\n"
+        f"-- name: get(v)\nSELECT {other}, COALESCE({one}, '{{0}}') AS u FROM {table} "
+        f"WHERE {one} = :v;\n"
         f"-- name: remove(v)\nDELETE FROM {table} WHERE {one} = :v;\n"
     )
     found = refactor(program, source, target, Options(dialect, bound=1, verify="off"))

@@ -25,24 +25,28 @@ from reasoning.synthesis.migrator.output.dry_run import dry_run_sql
 from tests.reasoning.synthesis.migrator.engines import in_postgres, in_sqlite
 
 AUTHOR = "CREATE TABLE author (id integer PRIMARY KEY, name text NOT NULL);\n"
-OLD = (
-    AUTHOR
-    + "CREATE TABLE book (id integer PRIMARY KEY, title text NOT NULL, author_id integer REFERENCES author (id){});\n"
+OLD = AUTHOR + (
+    "CREATE TABLE book (id integer PRIMARY KEY, title text NOT NULL, author_id integer "
+    "REFERENCES author (id){});\n"
 )
 BOOK = "CREATE TABLE book (id integer PRIMARY KEY, title text NOT NULL);\n"
-ENDS = "book_id integer NOT NULL REFERENCES book (id){}, author_id integer NOT NULL REFERENCES author (id){}"
+ENDS = (
+    "book_id integer NOT NULL REFERENCES book (id){}, author_id integer NOT NULL "
+    "REFERENCES author (id){}"
+)
 TARGETS = {
     "cascades": (
         OLD.format(" ON DELETE SET NULL"),
-        f"{AUTHOR}{BOOK}CREATE TABLE book_author ({ENDS}, PRIMARY KEY (book_id, author_id));".format(
-            " ON DELETE CASCADE", " ON DELETE CASCADE"
-        ),
+        (
+            f"{AUTHOR}{BOOK}CREATE TABLE book_author ({ENDS}, PRIMARY KEY (book_id, author_id));"
+        ).format(" ON DELETE CASCADE", " ON DELETE CASCADE"),
     ),
     "numbered": (
         OLD.format(" ON DELETE SET NULL"),
-        f"{AUTHOR}{BOOK}CREATE TABLE book_author (id SERIAL PRIMARY KEY, {ENDS}, UNIQUE (book_id, author_id));".format(
-            "", ""
-        ),
+        (
+            f"{AUTHOR}{BOOK}CREATE TABLE book_author (id SERIAL PRIMARY KEY, {ENDS}, "
+            f"UNIQUE (book_id, author_id));"
+        ).format("", ""),
     ),
     "plain": (
         OLD.format(""),
@@ -68,9 +72,11 @@ DELETE FROM book WHERE id = :id;
 -- name: leave(id)
 DELETE FROM author WHERE id = :id;
 -- name: books()
-SELECT b.id, b.title, b.author_id, a.name FROM book b LEFT JOIN author a ON a.id = b.author_id ORDER BY b.id;
+SELECT b.id, b.title, b.author_id, a.name FROM book b LEFT JOIN author a ON a.id = b.author_id
+  ORDER BY b.id;
 -- name: signed()
-SELECT a.name, COUNT(*) AS n FROM book b JOIN author a ON a.id = b.author_id GROUP BY a.name ORDER BY a.name;
+SELECT a.name, COUNT(*) AS n FROM book b JOIN author a ON a.id = b.author_id GROUP BY a.name
+  ORDER BY a.name;
 -- name: anonymous()
 SELECT id, title FROM book WHERE author_id IS NULL ORDER BY id;
 """
@@ -129,7 +135,10 @@ def test_rows_without_a_value_have_no_row_and_come_back():
 
 def test_what_cannot_be_rewritten_is_not_half_done():
     old, new = TARGETS["plain"]
-    more = "-- name: upsert(id, t, a)\nINSERT INTO book VALUES (:id, :t, :a) ON CONFLICT (id) DO UPDATE SET author_id = excluded.author_id;\n"
+    more = (
+        "-- name: upsert(id, t, a)\nINSERT INTO book VALUES (:id, :t, :a) "
+        "ON CONFLICT (id) DO UPDATE SET author_id = excluded.author_id;\n"
+    )
     found = refactor(PROGRAM + more, old, new, Options(bound=0, verify="off"))
     assert not isinstance(found, Refactoring) or "upsert" in found.by_hand
 

@@ -18,16 +18,20 @@ from reasoning.synthesis.migrator.output.dry_run import dry_run_sql
 from reasoning.synthesis.migrator.output.report import page
 from tests.reasoning.synthesis.migrator.engines import in_postgres, in_sqlite
 
-OLD = """CREATE TABLE "Person" (id integer PRIMARY KEY, name text NOT NULL, city text, role text NOT NULL DEFAULT 'user');
+OLD = """CREATE TABLE "Person" (id integer PRIMARY KEY, name text NOT NULL, city text,
+  role text NOT NULL DEFAULT 'user');
 """
 NEW = """CREATE TABLE city (id integer PRIMARY KEY, name text NOT NULL UNIQUE);
-CREATE TABLE "Person" (id integer PRIMARY KEY, name text NOT NULL, "cityId" integer REFERENCES city (id), role text NOT NULL DEFAULT 'user');
+CREATE TABLE "Person" (id integer PRIMARY KEY, name text NOT NULL, "cityId" integer
+  REFERENCES city (id), role text NOT NULL DEFAULT 'user');
 """
 ROLES = """CREATE TABLE roles (role_id integer PRIMARY KEY, title text UNIQUE);
-CREATE TABLE "Person" (id integer PRIMARY KEY, name text NOT NULL, city text, role_id integer NOT NULL REFERENCES roles (role_id));
+CREATE TABLE "Person" (id integer PRIMARY KEY, name text NOT NULL, city text,
+  role_id integer NOT NULL REFERENCES roles (role_id));
 """
 NATURAL = """CREATE TABLE cities (name text PRIMARY KEY, country text DEFAULT 'no');
-CREATE TABLE "Person" (id integer PRIMARY KEY, name text NOT NULL, city text REFERENCES cities (name), role text NOT NULL DEFAULT 'user');
+CREATE TABLE "Person" (id integer PRIMARY KEY, name text NOT NULL, city text
+  REFERENCES cities (name), role text NOT NULL DEFAULT 'user');
 """
 PROGRAM = """-- name: add(id, name, city, role)
 INSERT INTO "Person" (id, name, city, role) VALUES (:id, :name, :city, :role);
@@ -46,9 +50,11 @@ SELECT id FROM "Person" WHERE city IS NULL;
 -- name: counts()
 SELECT city, COUNT(*) AS n FROM "Person" WHERE role <> 'root' GROUP BY city ORDER BY n, city;
 -- name: neighbors()
-SELECT a.name, b.name AS other FROM "Person" a JOIN "Person" b ON a.city = b.city WHERE a.id < b.id ORDER BY 1, 2;
+SELECT a.name, b.name AS other FROM "Person" a JOIN "Person" b ON a.city = b.city WHERE a.id < b.id
+  ORDER BY 1, 2;
 """
-ROWS = """INSERT INTO "Person" VALUES (1, 'a', 'Oslo', 'user'), (2, 'b', NULL, 'root'), (3, 'c', 'Oslo', 'x'), (4, 'd', 'Ro''me', 'user');"""
+ROWS = """INSERT INTO "Person" VALUES (1, 'a', 'Oslo', 'user'), (2, 'b', NULL, 'root'),
+  (3, 'c', 'Oslo', 'x'), (4, 'd', 'Ro''me', 'user');"""
 CALLS = (
     ("add", {"id": 8, "name": "new", "city": "Bern", "role": "user"}),
     ("add", {"id": 9, "name": "none", "city": None, "role": "user"}),
@@ -129,7 +135,10 @@ def test_only_tables_of_unique_values_are_lookup_tables():
 
 
 def test_two_lookup_tables_whose_keys_the_database_numbers():
-    old = "CREATE TABLE car (id int PRIMARY KEY, make text NOT NULL, color text, UNIQUE (make, color));"
+    old = (
+        "CREATE TABLE car (id int PRIMARY KEY, make text NOT NULL, color text, UNIQUE (make, "
+        "color));"
+    )
     new = (
         "CREATE TABLE makes (id serial PRIMARY KEY, name text NOT NULL UNIQUE);"
         "CREATE TABLE colors (id serial PRIMARY KEY, color text NOT NULL UNIQUE);"
@@ -156,8 +165,14 @@ def test_no_more_is_claimed_than_was_done(found):
 
 def test_lookup_tables_that_are_not_written_are_refused_at_once():
     old = "CREATE TABLE person (id integer PRIMARY KEY, name text, street text, city text);"
-    lookup = "CREATE TABLE address (id integer PRIMARY KEY, street text, city text, UNIQUE (street, city));"
-    new = f"{lookup} CREATE TABLE person (id integer PRIMARY KEY, name text, address_id integer REFERENCES address (id));"
+    lookup = (
+        "CREATE TABLE address (id integer PRIMARY KEY, street text, city text, UNIQUE (street, "
+        "city));"
+    )
+    new = (
+        f"{lookup} CREATE TABLE person (id integer PRIMARY KEY, name text, address_id integer "
+        f"REFERENCES address (id));"
+    )
     program = "-- name: people()\nSELECT name, street, city FROM person;\n"
     found = migrator.refactor(program, old, new, migrator.Options(bound=0))
     assert (
@@ -169,7 +184,8 @@ def test_lookup_tables_that_are_not_written_are_refused_at_once():
     assert isinstance(each, migrator.Refactoring)
     old = "CREATE TABLE flight (id integer PRIMARY KEY, from_city text, to_city text);"
     new = """CREATE TABLE city (id integer PRIMARY KEY, name text UNIQUE);
-    CREATE TABLE flight (id integer PRIMARY KEY, from_city_id integer REFERENCES city (id), to_city_id integer REFERENCES city (id));"""
+    CREATE TABLE flight (id integer PRIMARY KEY, from_city_id integer REFERENCES city (id),
+      to_city_id integer REFERENCES city (id));"""
     program = "-- name: flights()\nSELECT from_city, to_city FROM flight;\n"
     found = migrator.refactor(program, old, new, migrator.Options(bound=0))
     assert isinstance(found, migrator.NoProgram) and found.effort.correspondences == 0, found

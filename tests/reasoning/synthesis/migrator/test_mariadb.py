@@ -16,23 +16,31 @@ from tests.reasoning.synthesis.migrator.engines import both
 from tests.reasoning.synthesis.migrator.merges import CHILDREN, COMMENTS, COMPOSITE, INTERNAL
 
 pytestmark = pytest.mark.slow
-SOURCE = """CREATE TABLE users (id int PRIMARY KEY, `fullName` varchar(40) NOT NULL, bio varchar(200), age int DEFAULT 3);
-CREATE TABLE posts (id int AUTO_INCREMENT PRIMARY KEY, user_id int, title varchar(40), FOREIGN KEY (user_id) REFERENCES users (id) ON DELETE CASCADE);
+SOURCE = """CREATE TABLE users (id int PRIMARY KEY, `fullName` varchar(40) NOT NULL,
+  bio varchar(200), age int DEFAULT 3);
+CREATE TABLE posts (id int AUTO_INCREMENT PRIMARY KEY, user_id int, title varchar(40),
+  FOREIGN KEY (user_id) REFERENCES users (id) ON DELETE CASCADE);
 """
 TARGET = """CREATE TABLE users (id int PRIMARY KEY, name varchar(40) NOT NULL, age int DEFAULT 3);
-CREATE TABLE profiles (user_id int PRIMARY KEY, bio varchar(200), FOREIGN KEY (user_id) REFERENCES users (id) ON DELETE CASCADE);
-CREATE TABLE posts (id int AUTO_INCREMENT PRIMARY KEY, user_id int, title varchar(40), FOREIGN KEY (user_id) REFERENCES users (id) ON DELETE CASCADE);
+CREATE TABLE profiles (user_id int PRIMARY KEY, bio varchar(200), FOREIGN KEY (user_id)
+  REFERENCES users (id) ON DELETE CASCADE);
+CREATE TABLE posts (id int AUTO_INCREMENT PRIMARY KEY, user_id int, title varchar(40),
+  FOREIGN KEY (user_id) REFERENCES users (id) ON DELETE CASCADE);
 """
 PROGRAM = """-- name: add(id, name, bio)
 INSERT INTO users (id, fullName, bio) VALUES (:id, :name, :bio);
 -- name: put(id, name, bio)
-INSERT INTO users (id, fullName, bio) VALUES (:id, :name, :bio) ON DUPLICATE KEY UPDATE fullName = VALUES(fullName), bio = VALUES(bio);
+INSERT INTO users (id, fullName, bio) VALUES (:id, :name, :bio) ON DUPLICATE KEY UPDATE fullName =
+  VALUES(fullName), bio = VALUES(bio);
 -- name: who(id)
 SELECT fullName, bio, age FROM users WHERE id = :id;
 -- name: texts()
 SELECT u.bio, p.title FROM users u JOIN posts p ON p.user_id = u.id ORDER BY p.id;
 """
-ROWS = "INSERT INTO users VALUES (1, 'Ann', 'b', 5), (2, 'Bo', NULL, NULL); INSERT INTO posts VALUES (7, 1, 't'), (9, 2, NULL);"
+ROWS = (
+    "INSERT INTO users VALUES (1, 'Ann', 'b', 5), (2, 'Bo', NULL, NULL); "
+    "INSERT INTO posts VALUES (7, 1, 't'), (9, 2, NULL);"
+)
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +57,8 @@ def test_data_moves_and_the_program_runs(found, mariadb):
     done = mariadb(migration_sql(found.mapping, "mysql"))
     assert done.returncode == 0, done.stderr
     shown = mariadb(
-        "SELECT u.name, p.bio, u.age FROM users u JOIN profiles p ON p.user_id = u.id ORDER BY u.id;"
+        "SELECT u.name, p.bio, u.age FROM users u JOIN profiles p ON p.user_id = u.id "
+        "ORDER BY u.id;"
     )
     assert shown.stdout == "Ann\tb\t5\nBo\tNULL\tNULL\n"
     program = show_program(found.new)
@@ -60,7 +69,10 @@ def test_data_moves_and_the_program_runs(found, mariadb):
             body = body.replace(mark, value)
         ran = mariadb(f"START TRANSACTION; {body} COMMIT;")
         assert ran.returncode == 0, ran.stderr
-    asked = "SELECT u.name, p.bio, u.age FROM users u JOIN profiles p ON p.user_id = u.id WHERE u.id = 4;"
+    asked = (
+        "SELECT u.name, p.bio, u.age FROM users u JOIN profiles p ON p.user_id = u.id "
+        "WHERE u.id = 4;"
+    )
     assert mariadb(asked).stdout == "put\tNULL\t3\n"
     assert (
         mariadb("INSERT INTO posts (title) VALUES ('x'); SELECT MAX(id) FROM posts;").stdout

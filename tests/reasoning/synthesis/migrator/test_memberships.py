@@ -14,22 +14,28 @@ MEMBERS = Application(
     "members",
     """CREATE TABLE users (id INTEGER PRIMARY KEY, email TEXT NOT NULL UNIQUE);
 CREATE TABLE teams (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
-CREATE TABLE user_teams (user_id INTEGER NOT NULL REFERENCES users(id), team_id INTEGER NOT NULL REFERENCES teams(id), role TEXT DEFAULT 'member', PRIMARY KEY (user_id, team_id));
+CREATE TABLE user_teams (user_id INTEGER NOT NULL REFERENCES users(id), team_id INTEGER NOT NULL
+  REFERENCES teams(id), role TEXT DEFAULT 'member', PRIMARY KEY (user_id, team_id));
 """,
     """CREATE TABLE users (id INTEGER PRIMARY KEY, email TEXT NOT NULL UNIQUE);
 CREATE TABLE teams (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
-CREATE TABLE membership (id INTEGER PRIMARY KEY AUTOINCREMENT, member_id INTEGER NOT NULL REFERENCES users(id), team_id INTEGER NOT NULL REFERENCES teams(id), role TEXT DEFAULT 'member', UNIQUE (member_id, team_id));
+CREATE TABLE membership (id INTEGER PRIMARY KEY AUTOINCREMENT, member_id INTEGER NOT NULL
+  REFERENCES users(id), team_id INTEGER NOT NULL REFERENCES teams(id), role TEXT DEFAULT 'member',
+  UNIQUE (member_id, team_id));
 """,
     """-- name: add_user(id, email)
 INSERT INTO users VALUES (:id, :email);
 -- name: add_team(id, name)
 INSERT INTO teams VALUES (:id, :name);
 -- name: join_team(email, name)
-INSERT OR IGNORE INTO user_teams (user_id, team_id) SELECT u.id, t.id FROM users u, teams t WHERE u.email = :email AND t.name = :name;
+INSERT OR IGNORE INTO user_teams (user_id, team_id) SELECT u.id, t.id FROM users u, teams t
+  WHERE u.email = :email AND t.name = :name;
 -- name: copy_members(a, b)
-INSERT INTO user_teams (user_id, team_id, role) SELECT m.user_id, b.id, m.role FROM user_teams m JOIN teams a ON a.id = m.team_id, teams b WHERE a.name = :a AND b.name = :b;
+INSERT INTO user_teams (user_id, team_id, role) SELECT m.user_id, b.id, m.role FROM user_teams m
+  JOIN teams a ON a.id = m.team_id, teams b WHERE a.name = :a AND b.name = :b;
 -- name: members()
-SELECT u.email, t.name, m.role FROM user_teams m JOIN users u ON u.id = m.user_id JOIN teams t ON t.id = m.team_id ORDER BY u.email, t.name;
+SELECT u.email, t.name, m.role FROM user_teams m JOIN users u ON u.id = m.user_id JOIN teams t
+  ON t.id = m.team_id ORDER BY u.email, t.name;
 """,
     """INSERT INTO users VALUES (1, 'a@x'), (2, 'b@x');
 INSERT INTO teams VALUES (1, 'red'), (2, 'blue');
@@ -45,11 +51,14 @@ INSERT INTO user_teams VALUES (1, 1, 'owner'), (2, 1, NULL);
 )
 STAFF = Application(
     "staff",
-    """CREATE TABLE employees (emp_no INTEGER PRIMARY KEY, name TEXT NOT NULL, dept_name TEXT NOT NULL, salary INTEGER);
+    """CREATE TABLE employees (emp_no INTEGER PRIMARY KEY, name TEXT NOT NULL,
+      dept_name TEXT NOT NULL, salary INTEGER);
 """,
     """CREATE TABLE departments (name TEXT PRIMARY KEY NOT NULL);
-CREATE TABLE staff (emp_no INTEGER PRIMARY KEY, name TEXT NOT NULL, dept_name TEXT NOT NULL REFERENCES departments(name));
-CREATE TABLE salaries (emp_no INTEGER PRIMARY KEY REFERENCES staff(emp_no) ON DELETE CASCADE, salary INTEGER);
+CREATE TABLE staff (emp_no INTEGER PRIMARY KEY, name TEXT NOT NULL, dept_name TEXT NOT NULL
+  REFERENCES departments(name));
+CREATE TABLE salaries (emp_no INTEGER PRIMARY KEY REFERENCES staff(emp_no) ON DELETE CASCADE,
+  salary INTEGER);
 """,
     """-- name: hire(no, name, dept, salary)
 INSERT INTO employees VALUES (:no, :name, :dept, :salary);

@@ -195,7 +195,10 @@ def test_constants_come_from_the_schema_or_the_user():
     old = read_tables(OLD)
 
     def values(column, constants=()):
-        new = f"CREATE TABLE owners (id integer PRIMARY KEY); CREATE TABLE pets ({column}, id integer PRIMARY KEY, {REST});"
+        new = (
+            f"CREATE TABLE owners (id integer PRIMARY KEY); "
+            f"CREATE TABLE pets ({column}, id integer PRIMARY KEY, {REST});"
+        )
         found = merged(old, read_tables(new), constants)
         return [part.value for part in found[0].parts] if found else None
 
@@ -212,7 +215,10 @@ def test_constants_come_from_the_schema_or_the_user():
 
 
 def test_an_upsert_that_could_meet_another_tables_row_is_kept_by_hand():
-    more = "-- name: put(id, name)\nINSERT INTO cats (id, name) VALUES (:id, :name) ON CONFLICT (id) DO UPDATE SET name = excluded.name;\n"
+    more = (
+        "-- name: put(id, name)\nINSERT INTO cats (id, name) VALUES (:id, :name) "
+        "ON CONFLICT (id) DO UPDATE SET name = excluded.name;\n"
+    )
     found = refactored(replace(SINGLE, program=PROGRAM + more))
     assert isinstance(found, Refactoring) and found.by_hand == ("put",)
     found = refactored(replace(COMPOSITE, program=PROGRAM + more))
@@ -231,7 +237,10 @@ def test_what_cannot_be_merged_says_why():
 
 
 def test_splitting_by_a_column_is_refused_in_a_sentence():
-    program = "-- name: cats()\nSELECT id, name, lives FROM pets WHERE kind = 'cat';\n-- name: dogs()\nSELECT id, barks FROM pets WHERE kind = 'dog';\n"
+    program = (
+        "-- name: cats()\nSELECT id, name, lives FROM pets "
+        "WHERE kind = 'cat';\n-- name: dogs()\nSELECT id, barks FROM pets WHERE kind = 'dog';\n"
+    )
     found = refactored(
         replace(COMPOSITE, source=COMPOSITE.target, target=COMPOSITE.source, program=program)
     )

@@ -14,7 +14,8 @@ from tests.reasoning.synthesis.migrator import clinic, shop
 from tests.reasoning.synthesis.migrator.output.test_data_migration import ROWS, mapping_of
 
 pytestmark = pytest.mark.slow
-SHOP_ROWS = """INSERT INTO "order" VALUES (1, 'ann', '2024-01-01 10:00:00', 's1', 'rome', 3.5), (2, 'bob', NULL, 's2', 'oslo', NULL);
+SHOP_ROWS = """INSERT INTO "order" VALUES (1, 'ann', '2024-01-01 10:00:00', 's1', 'rome', 3.5),
+  (2, 'bob', NULL, 's2', 'oslo', NULL);
 INSERT INTO item VALUES (1, 1, 'pen', 2), (2, 1, 'cup', 1);
 INSERT INTO staff VALUES (1, 'eve', NULL, 'b1', 'front'), (2, 'max', 1, 'b2', NULL);
 INSERT INTO shift VALUES (2, '2024-05-05');"""

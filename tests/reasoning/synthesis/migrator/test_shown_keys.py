@@ -29,7 +29,8 @@ INSERT INTO dogs (name) VALUES (:name);
 -- name: visit(name, day)
 INSERT INTO visits (dog_id, day) SELECT id, :day FROM dogs WHERE name = :name;
 -- name: dogs()
-SELECT d.name, COUNT(v.id) AS n FROM dogs d LEFT JOIN visits v ON v.dog_id = d.id GROUP BY d.id, d.name;
+SELECT d.name, COUNT(v.id) AS n FROM dogs d LEFT JOIN visits v ON v.dog_id = d.id GROUP BY d.id,
+  d.name;
 -- name: cats()
 SELECT name, lives FROM cats ORDER BY id;
 -- name: quiet()

@@ -10,7 +10,8 @@ from reasoning.synthesis.migrator.equivalence.bounded_test import Comparison
 from reasoning.synthesis.migrator.sql.parse import parse_program
 from reasoning.synthesis.migrator.sql.tables import read_tables
 
-OLD = read_tables("""CREATE TABLE posts (id INTEGER PRIMARY KEY, title TEXT NOT NULL, body TEXT, excerpt TEXT);
+OLD = read_tables("""CREATE TABLE posts (id INTEGER PRIMARY KEY, title TEXT NOT NULL, body TEXT,
+  excerpt TEXT);
 """)
 NEW = read_tables("""CREATE TABLE posts (id INTEGER PRIMARY KEY, title TEXT NOT NULL);
 CREATE TABLE bodies (post_id INTEGER PRIMARY KEY REFERENCES posts(id), body TEXT, excerpt TEXT);

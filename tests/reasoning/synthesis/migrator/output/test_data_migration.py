@@ -27,7 +27,8 @@ from tests.reasoning.synthesis.migrator import clinic
 
 ROWS = """INSERT INTO patient VALUES (1, 'Ann', '11', 'AOK', 'p1'), (2, 'Bob', NULL, NULL, NULL);
 INSERT INTO room VALUES ('A', 1, 0), ('B', 1, 2);
-INSERT INTO visit VALUES (1, '2024-01-01', 'A', 1, 'cough', 12.5, TRUE), (2, '2024-01-01', 'B', 1, 'check-up', 8.25, FALSE);
+INSERT INTO visit VALUES (1, '2024-01-01', 'A', 1, 'cough', 12.5, TRUE),
+  (2, '2024-01-01', 'B', 1, 'check-up', 8.25, FALSE);
 INSERT INTO remark VALUES (7, 1, 'a;b -- c');"""
 ASKED = {
     "SELECT id, name, phone FROM patient ORDER BY id": [(1, "Ann", "11"), (2, "Bob", None)],
@@ -113,7 +114,8 @@ def test_the_script_in_duckdb():
 def test_invented_keys_are_numbers_where_the_old_key_has_two_columns(dialect):
     source = "CREATE TABLE r (a INT, b TEXT, x TEXT, PRIMARY KEY (a, b));"
     target = """CREATE TABLE r (a INT, b TEXT, PRIMARY KEY (a, b));
-CREATE TABLE s (sid INT PRIMARY KEY, a INT, b TEXT, x TEXT, FOREIGN KEY (a, b) REFERENCES r(a, b));"""
+CREATE TABLE s (sid INT PRIMARY KEY, a INT, b TEXT, x TEXT, FOREIGN KEY (a, b) REFERENCES r(a,
+  b));"""
     program = "-- name: x_of(a, b)\nSELECT x FROM r WHERE a = :a AND b = :b;"
     script = migration_sql(mapping_of(source, target, program, dialect), dialect)
     rows = "INSERT INTO r VALUES (2, 'q', 'y'), (1, 'p', 'x');"
@@ -155,7 +157,10 @@ def test_quoted_names_and_new_columns_of_tables_that_otherwise_stay():
 
 def test_views_are_made_and_the_rest_is_left_to_the_reader():
     source = "CREATE TABLE t (id INT PRIMARY KEY, x TEXT);"
-    target = "CREATE TABLE t (id INT PRIMARY KEY, y TEXT);\nCREATE VIEW v AS SELECT y FROM t;\nINSERT INTO t VALUES (1, 'a');"
+    target = (
+        "CREATE TABLE t (id INT PRIMARY KEY, y TEXT);\nCREATE VIEW v AS SELECT y "
+        "FROM t;\nINSERT INTO t VALUES (1, 'a');"
+    )
     script = migration_sql(
         mapping_of(source, target, "-- name: g(id)\nSELECT x FROM t WHERE id = :id;")
     )

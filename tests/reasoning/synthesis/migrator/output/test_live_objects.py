@@ -120,17 +120,24 @@ def test_mariadb_keeps_what_goes_with_a_column(mariadb):
 @pytest.mark.slow
 def test_mariadb_leaves_nothing_that_leads_nowhere(mariadb):
     columns = "(id int PRIMARY KEY, name varchar(40) CHECK (name <> ''), kg int, info json"
-    old = f"CREATE TABLE cats {columns}, CONSTRAINT named CHECK (kg > 0)); CREATE TABLE dogs {columns});"
+    old = (
+        f"CREATE TABLE cats {columns}, CONSTRAINT named CHECK (kg > 0)); "
+        f"CREATE TABLE dogs {columns});"
+    )
     new = f"CREATE TABLE pets {columns}, kind varchar(9) NOT NULL);"
     text, toys = (
         merged("name, kg, info", old, new, "mysql"),
         "CREATE TABLE toys (id int PRIMARY KEY",
     )
     for what, more in {
-        "the reference owner of toys": f"{toys}, c int, CONSTRAINT owner FOREIGN KEY (c) REFERENCES cats (id));",
+        "the reference owner of toys": (
+            f"{toys}, c int, CONSTRAINT owner FOREIGN KEY (c) REFERENCES cats (id));"
+        ),
         "the view lean": "CREATE VIEW lean AS SELECT id FROM dogs;",
         "one of the CHECKs big,name": "ALTER TABLE cats ADD CONSTRAINT big CHECK (kg < 99);",
-        "trigger copy": f"{toys}); CREATE TRIGGER copy AFTER INSERT ON toys FOR EACH ROW DELETE FROM cats;",
+        "trigger copy": (
+            f"{toys}); CREATE TRIGGER copy AFTER INSERT ON toys FOR EACH ROW DELETE FROM cats;"
+        ),
     }.items():
         assert mariadb(old + more).returncode == 0
         done = mariadb(text)
@@ -148,10 +155,19 @@ def test_mariadb_leaves_nothing_that_leads_nowhere(mariadb):
 def test_mariadb_keeps_what_reads_a_column(mariadb):
     text = script("mysql")
     for what, more in {
-        "the view texts on notes, which is renamed or loses": "CREATE VIEW texts AS SELECT body FROM notes;",
-        "the CHECK chk on notes, which loses": "ALTER TABLE notes ADD CONSTRAINT chk CHECK (body <> tag);",
-        "procedure blank on notes, which is renamed or loses": "CREATE PROCEDURE blank() UPDATE notes SET body = NULL;",
-        "function longest on notes": "CREATE FUNCTION longest() RETURNS varchar(40) READS SQL DATA RETURN (SELECT MAX(body) FROM notes);",
+        (
+            "the view texts on notes, which is renamed or loses"
+        ): "CREATE VIEW texts AS SELECT body FROM notes;",
+        (
+            "the CHECK chk on notes, which loses"
+        ): "ALTER TABLE notes ADD CONSTRAINT chk CHECK (body <> tag);",
+        (
+            "procedure blank on notes, which is renamed or loses"
+        ): "CREATE PROCEDURE blank() UPDATE notes SET body = NULL;",
+        "function longest on notes": (
+            "CREATE FUNCTION longest() RETURNS varchar(40) READS SQL DATA RETURN (SELECT "
+            "MAX(body) FROM notes);"
+        ),
     }.items():
         assert mariadb(OLD + more).returncode == 0
         done = mariadb(text)

@@ -182,7 +182,8 @@ def test_a_table_of_the_schema_is_no_temporary_one():
 
 
 KEPT_APART = """CREATE TABLE person (id INT PRIMARY KEY, name VARCHAR(9));
-CREATE TABLE identification (person_id INT PRIMARY KEY, passport VARCHAR(9), FOREIGN KEY (person_id) REFERENCES person(id));"""
+CREATE TABLE identification (person_id INT PRIMARY KEY, passport VARCHAR(9),
+  FOREIGN KEY (person_id) REFERENCES person(id));"""
 
 
 def test_a_deletion_of_several_tables_takes_rows_that_refer_first():

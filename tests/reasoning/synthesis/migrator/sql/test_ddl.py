@@ -26,7 +26,8 @@ CREATE TABLE public."User" (
     email text NOT NULL
 );
 CREATE SEQUENCE public."User_id_seq" AS integer START WITH 1;
-ALTER TABLE ONLY public."User" ALTER COLUMN id SET DEFAULT nextval('public."User_id_seq"'::regclass);
+ALTER TABLE ONLY public."User" ALTER COLUMN id
+  SET DEFAULT nextval('public."User_id_seq"'::regclass);
 COPY public."User" (id, email) FROM stdin;
 1\ta;b'c
 \\.

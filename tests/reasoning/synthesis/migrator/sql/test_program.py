@@ -22,7 +22,8 @@ GOOD = """-- name: add(x)!
 INSERT INTO a (id, x) VALUES (FRESH(1), :x);
 INSERT INTO b (id, a_id, y) VALUES (FRESH(2), FRESH(1), 'new');
 -- name: find(x, most)
-SELECT a.id, b.y AS why FROM a JOIN b ON b.a_id = a.id WHERE (a.x = :x OR NOT a.n > 3) AND b.y IN ('p', 'q') AND a.x IS NOT NULL
+SELECT a.id, b.y AS why FROM a JOIN b ON b.a_id = a.id
+  WHERE (a.x = :x OR NOT a.n > 3) AND b.y IN ('p', 'q') AND a.x IS NOT NULL
 ORDER BY b.y DESC LIMIT :most;
 -- name: total(y)
 SELECT b.a_id, COUNT(*) AS c, SUM(DISTINCT b.id) AS s FROM b WHERE b.y LIKE :y GROUP BY b.a_id;
@@ -148,7 +149,10 @@ def test_joins_of_one_changed_table_become_a_subquery(dialect, sql):
             "RECURSIVE",
         ),
         (
-            "-- name: f(x)\nINSERT INTO a (id, x) SELECT id, y FROM b WHERE y = :x UNION SELECT 1, 'k';",
+            (
+                "-- name: f(x)\nINSERT INTO a (id, x) SELECT id, y FROM b WHERE y = :x UNION "
+                "SELECT 1, 'k';"
+            ),
             "an INSERT of anything but VALUES or a SELECT",
         ),
         (
@@ -231,10 +235,12 @@ def test_an_order_names_outputs_first_and_is_printed_so():
     base.close()
 
 
-KEYS = """CREATE TABLE t (a INT UNIQUE NOT NULL, b INT, c TEXT CHECK (c <> ''), d TIMESTAMP DEFAULT CURRENT_TIMESTAMP, UNIQUE (b, c));
+KEYS = """CREATE TABLE t (a INT UNIQUE NOT NULL, b INT, c TEXT CHECK (c <> ''),
+  d TIMESTAMP DEFAULT CURRENT_TIMESTAMP, UNIQUE (b, c));
 CREATE UNIQUE INDEX ti ON t (c, a DESC);
 CREATE UNIQUE INDEX tj ON t (b) WHERE b > 1;
-CREATE TABLE u (id INT PRIMARY KEY, t INT REFERENCES t(a) ON DELETE CASCADE DEFERRABLE INITIALLY DEFERRED, s TEXT DEFAULT ';--' UNIQUE);"""
+CREATE TABLE u (id INT PRIMARY KEY, t INT REFERENCES t(a)
+  ON DELETE CASCADE DEFERRABLE INITIALLY DEFERRED, s TEXT DEFAULT ';--' UNIQUE);"""
 
 
 @pytest.mark.parametrize("dialect", ["sqlite", "postgres", "duckdb"])
