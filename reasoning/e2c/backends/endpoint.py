@@ -168,7 +168,8 @@ class Endpoint:
         if prompt is None:
             prompt = _estimate(ask.prompt.user + ask.prompt.prefill)
         counted = _count(read) is not None and read.prompt_tokens is not None
-        return Completion(text, tokens, read.finished, total, prompt, estimated=not counted)
+        finished = read.finished or _stopped_early(read, ask.sampling.max_tokens)
+        return Completion(text, tokens, finished, total, prompt, estimated=not counted)
 
     def _weighed(self, reply: dict, weigh: Weigh) -> Completion:
         logprobs = _echoed(reply)
@@ -209,6 +210,14 @@ def _tokens(reply: Reply, values: list) -> int:
 def _count(reply: Reply) -> int | None:
     """Tokens that the server counted; None if it did not, or counted none of a text."""
     return None if reply.completion_tokens == 0 and reply.text else reply.completion_tokens
+
+
+def _stopped_early(reply: Reply, max_tokens: int) -> bool:
+    """True if a server gives no reason for the end, but its count is below the limit of tokens:
+    then the limit cannot have ended the completion.
+    """
+    count = _count(reply)
+    return reply.finish_reason is None and count is not None and count < max_tokens
 
 
 def _estimate(text: str) -> int:

@@ -310,6 +310,25 @@ def test_no_content_at_the_limit_is_an_unfinished_answer(serve, tmp_path):
     assert (found.text, found.finished, found.tokens) == ("", False, 99)
 
 
+@pytest.mark.parametrize(
+    ("usage", "finished"),
+    [
+        ({"prompt_tokens": 3, "completion_tokens": ASKS[1].sampling.max_tokens - 1}, True),
+        ({"prompt_tokens": 3, "completion_tokens": ASKS[1].sampling.max_tokens}, False),
+        ({"prompt_tokens": 3}, False),
+        (None, False),
+    ],
+)
+@pytest.mark.parametrize("named", [True, False])
+def test_without_a_reason_the_count_tells_whether_an_answer_ended(
+    serve, tmp_path, usage, finished, named
+):
+    choice = {"text": "7"} | ({"finish_reason": None} if named else {})
+    server = serve(lambda body, number: (200, {"choices": [choice], "usage": usage}))
+    ((found,),) = endpoint(server, tmp_path).complete(ASKS[1:])
+    assert found.finished is finished
+
+
 def test_an_overlong_item_is_recorded_and_skipped(serve, tmp_path):
     long = {"error": "maximum context length is 8 tokens"}
     server = serve(
