@@ -164,20 +164,20 @@ def _shared_place(catalogue, numbers):
 
 
 def suspicion(one: Suspect) -> str:
-    """Patterns under suspicion in words."""
+    """Patterns under suspicion in words; which galleries to open is left to the reader of
+    `Suspect.patterns`.
+    """
     count = len(one.patterns)
     who = (
         f"{count} patterns of {one.finding} tell"
         if count > 1
         else (f"one pattern of {one.finding} tells")
     )
-    numbers = ", ".join(map(str, one.patterns[:10])) + (", ..." if count > 10 else "")
     rest = f"{'most of them rest' if count > 1 else 'it rests'} on the image's {one.place}"
     linked, own = one.areas
     return (
         f"{who} {one.kind} nearly as well (AUROC {linked:.2f}, of the finding {own:.2f}): on these "
-        f"cases the two occur together, so it may be a shortcut; see the galleries of {numbers}"
-        + (f"; {rest}" if one.place else "")
+        "cases the two occur together, so it may be a shortcut" + (f"; {rest}" if one.place else "")
     )
 
 

@@ -3,7 +3,7 @@
 from jaxrl.app import html
 from sae.data.cases import Cases, by_reason
 from sae.patterns.catalogue import CATEGORIES, NORMAL, Catalogue, Pattern
-from sae.patterns.leanings import Leaning, families, sentence, suspects, suspicion
+from sae.patterns.leanings import Leaning, Suspect, families, sentence, suspects, suspicion
 from sae.report import svg
 from sae.report.site import Site, signed
 
@@ -49,7 +49,8 @@ def index_page(catalogue: Catalogue, cases: Cases, site: Site, case_rows: list[i
     body.append(html.section("Cases", html.bullets(links)))
     counted = {kind: sum(p.category == kind for p in catalogue.patterns) for kind in CATEGORIES}
     text = f"{', '.join(f'{n} {kind}' for kind, n in counted.items())}. Left out: "
-    text += ", ".join(f"{n} latents {why}" for why, n in catalogue.filtered.items()) + "."
+    text += ", ".join(f"{n} latent{'s' * (n != 1)} {why}" for why, n in catalogue.filtered.items())
+    text += "."
     body.append(
         html.section(
             f"{len(catalogue.patterns)} patterns",
@@ -113,10 +114,24 @@ def findings_part(leanings: tuple[Leaning, ...], catalogue: Catalogue):
         yield html.bullets(lines)
     else:
         yield html.paragraph("No artifact pattern moves a finding noticeably.")
-    doubts = [suspicion(one) for one in suspects(catalogue)]
+    doubts = [
+        html.join(f"{suspicion(one)}; see the galleries of", _gallery_links(one, catalogue))
+        for one in suspects(catalogue)
+    ]
     if doubts:
         yield html.paragraph("Findings and circumstances that these cases cannot tell apart:")
         yield html.bullets(doubts)
+
+
+def _gallery_links(one: Suspect, catalogue: Catalogue):
+    patterns = [catalogue.patterns[number] for number in one.patterns[:MOST_LINKS]]
+    rest = len(one.patterns) - len(patterns)
+    links = [pattern_link(pattern) for pattern in patterns]
+    return html.safe(", ").join([*links, f"and {rest} more"] if rest else links)
+
+
+MOST_LINKS = 10
+"""Galleries that a sentence links to."""
 
 
 def _curve(catalogue):

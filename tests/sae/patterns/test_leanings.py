@@ -11,6 +11,7 @@ from sae.patterns import leanings as rests
 from sae.patterns.attribution import Attribution
 from sae.patterns.catalogue import Catalogue, Pattern
 from sae.patterns.labels import distinctions
+from sae.report.index import findings_part
 
 
 def pattern(number, category, acquisition=None, name="Edema"):
@@ -118,8 +119,8 @@ def test_patterns_that_tell_a_circumstance_nearly_as_well_are_under_suspicion():
     assert "rest" not in rests.suspicion(found)
     # Two of two rest on one place, then one of two.
     for places, ending in (
-        (("lower left",) * 2, "of 0, 1; most of them rest on the image's lower left"),
-        (("lower left", ""), "of 0, 1"),
+        (("lower left",) * 2, "a shortcut; most of them rest on the image's lower left"),
+        (("lower left", ""), "so it may be a shortcut"),
     ):
         known = [
             replace(p, measures=p.measures | {"evidence": place})
@@ -127,3 +128,15 @@ def test_patterns_that_tell_a_circumstance_nearly_as_well_are_under_suspicion():
         ]
         (found,) = rests.suspects(catalogue([*known, *patterns[2:]], np.zeros((3, 5))))
         assert rests.suspicion(found).endswith(ending)
+
+
+@pytest.mark.parametrize(("count", "rest"), [(1, ""), (10, ""), (12, ", and 2 more")])
+def test_the_index_links_the_galleries_of_patterns_under_suspicion(count, rest):
+    measures = {"purity": {"finding": "A & B", "auroc": 0.9}, "acquisition": {"mark": 0.9}}
+    patterns = [
+        replace(pattern(i, "unassigned", name="x < y"), measures=measures) for i in range(count)
+    ]
+    page = "".join(map(str, findings_part((), catalogue(patterns, np.zeros((3, count))))))
+    links = [f'<a href="patterns/{i:05d}.html">x &lt; y</a>' for i in range(min(count, 10))]
+    assert f"see the galleries of\n{', '.join(links)}{rest}</li>" in page
+    assert "of A &amp; B tell" in page
