@@ -137,7 +137,7 @@ def worked(rule: Rule, mapping: Mapping) -> list[str]:
 def open_questions(mapping: Mapping, question: Question | None, sought: Sought) -> str:
     """Describe an open question and what would settle it."""
     if question is None:
-        return f"No open question was found: {sought}."
+        return f"The example leaves no other program open: {sought}."
     rules = [rule for rule in question.other.rules if rule.heads[-1].relation == question.path]
     other = "\n".join(f"    {show_rule(rule)}" for rule in rules)
     return (
