@@ -181,7 +181,7 @@ def reinforcement(found: dict[str, Any]):
         ),
         strict=True,
     ):
-        axes.set(xlabel="update", title=what)
+        axes.set(xlabel="batch of rollouts", title=what)
     row[0].legend(fontsize=7)
     return figure
 

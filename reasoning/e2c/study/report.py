@@ -68,7 +68,7 @@ def verdicts_of(found: dict[str, Any]) -> list[dict[str, Any]]:
     stated += _of_adaptation(found["adapt"]) if "adapt" in found else []
     stated += _of_reinforcement(found["rl"]) if "rl" in found else []
     stated += _of_adherence(found["adherence"])
-    return [v | {"seeds": found["seeds"]} for v in stated] if "seeds" in found else stated
+    return [{"seeds": found["seeds"]} | v for v in stated] if "seeds" in found else stated
 
 
 def _claim(
@@ -200,7 +200,9 @@ def _of_reinforcement(found: dict[str, Any]) -> list[dict[str, Any]]:
         f"reinforcement learning raises pass@1 (mean of {samples} samples): lower end of the "
         "gain's interval"
     )
-    stated = [_claim(claim, ">", 0.0, gain.low, f"{_signed(gain)}, {runs(last)} runs")]
+    count = runs(last)
+    measured = f"{_signed(gain)}, {count} run{'s' * (count != 1)}"
+    stated = [_claim(claim, ">", 0.0, gain.low, measured) | {"seeds": len(after)}]
     if runs("rl-stage2-1-") and runs("rl-stage2-2-"):
         gap = crossed(of_runs("rl-stage2-2-") - of_runs("rl-stage2-1-"))
         stated.append(

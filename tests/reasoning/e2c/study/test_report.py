@@ -131,6 +131,7 @@ def test_verdicts_by_hand():
     assert full["measured"].startswith("+0.200") and full["value"] < 0.2 and base["value"] == 0.0
     assert full["holds"] is (full["value"] > 0) and not base["holds"]  # equally much is not less
     assert rl["value"] == pytest.approx(0.2) and rl["holds"] and "4 runs" in rl["measured"]
+    assert rl["seeds"] == 2
     assert (
         weights["holds"] is None
         and weights["direction"] is None
