@@ -29,6 +29,14 @@ transcoder transcoders.model
 OLD = dict(line.split() for line in MOVED.strip().splitlines())
 
 
+ATTRIBUTES = {
+    "sae.learn": {
+        "Knobs": "sae.transcoders.train_step:MemberHParams",  # old name
+        "knobs": "sae.transcoders.train_step:hparams",
+    }
+}
+
+
 def install() -> None:
     """Make the old paths importable."""
-    old_names.modules({f"sae.{old}": f"sae.{new}" for old, new in OLD.items()})
+    old_names.modules({f"sae.{old}": f"sae.{new}" for old, new in OLD.items()}, ATTRIBUTES)

@@ -16,6 +16,7 @@ C = TypeVar("C")
 
 _warned: set[str] = set()
 _moved: dict[str, str] = {}
+_renamed: dict[str, Mapping[str, str]] = {}
 
 
 def warn_once(old: str, new: str, level: int = 3) -> None:
@@ -108,19 +109,28 @@ class _Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         warn_once(module.__name__, _moved[module.__name__])
         # The import system hands out what sys.modules holds after this: the module itself, so that
         # classes are the same under both names.
-        sys.modules[module.__name__] = importlib.import_module(_moved[module.__name__])
+        present = importlib.import_module(_moved[module.__name__])
+        sys.modules[module.__name__] = present
+        if module.__name__ in _renamed and not hasattr(present, "__getattr__"):
+            names = attributes(module.__name__, _renamed[module.__name__])
+            vars(present)["__getattr__"] = names
         parent, _, name = module.__name__.rpartition(".")
         if parent in sys.modules:
             _keep(sys.modules[parent], name)
 
 
-def modules(names: Mapping[str, str]) -> None:
+def modules(
+    names: Mapping[str, str], renamed: Mapping[str, Mapping[str, str]] | None = None
+) -> None:
     """Make old module paths importable.
 
     Args:
       names: the module that has the code now by old path, both with dots.
+      renamed: by old path, attributes of it that have another name or place now, as `attributes`
+        takes them.
     """
     if not any(isinstance(finder, _Finder) for finder in sys.meta_path):
         # In front, since a folder that was renamed would load its modules a second time.
         sys.meta_path.insert(0, _Finder())
     _moved.update(names)
+    _renamed.update(renamed or {})

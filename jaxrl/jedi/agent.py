@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from jaxrl.app.old_names import warn_once
+from jaxrl.app.old_names import attributes, warn_once
 from jaxrl.jedi.config import AgentConfig
 from jaxrl.jedi.nets import encoder as seeing
 from jaxrl.jedi.nets.actor_critic import ActorCritic, PolicyOutput
@@ -313,3 +313,6 @@ def policy_step(
     return networks(state.spec).actor_critic.apply(
         {"params": state.policy.params}, memory, z, method="step"
     )
+
+
+__getattr__ = attributes(__name__, {"heads_memory": f"{__name__}:reward_end_memory"})  # old names

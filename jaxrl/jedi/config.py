@@ -400,5 +400,8 @@ learned so far.
 
 __getattr__ = attributes(
     __name__,
-    {"BehaviourLearning": f"{__name__}:BehaviorLearning"},  # old name
+    {
+        "BehaviourLearning": f"{__name__}:BehaviorLearning",  # old name
+        "HeadsLearning": f"{__name__}:RewardEndLearning",
+    },
 )

@@ -85,9 +85,64 @@ def present_names(tree: Any) -> Any:
     return {present_part(name): present_names(value) for name, value in tree.items()}
 
 
+ATTRIBUTES = """
+epoch_end.look training.epoch_end:end_epoch
+evaluate.evaluate_run cli.evaluate:evaluate_run
+figures.figure_bytes report.figures:png_bytes
+held_out.examine_heads offline.held_out:examine_reward_end
+horizon.judge_classes diagnostics.horizon:compare_classes
+judge.Judgement learn.gate:GateResult # old name
+judge.judge learn.gate:run_gate
+learn_behaviour.behaviour_loss learn.actor_critic:behavior_loss # old name
+learn_behaviour.update_behaviour learn.actor_critic:update_actor_critic # old name
+learn_heads.update_heads learn.reward_end:update_reward_end
+learn_probe.update_probe learn.decoder:update_decoder
+objectives.frozen_heads_loss learn.world_model:frozen_reward_end_loss
+phases.Counts algorithm:Counts
+phases.Tally learn.loops:UpdateStats # old name
+phases.drawer_of_heads learn.loops:reward_end_drawer
+phases.judge_replay algorithm:run_gate_on_replay
+phases.run_epoch algorithm:run_epoch
+reward_end.REWARD_CLASSES nets.reward_values:REWARD_CLASSES
+reward_end.beginning_at nets.reward_values:add_log_prior # old name
+reward_end.class_reward nets.reward_values:class_reward
+reward_end.reward_class nets.reward_values:reward_class
+session.COUNTS training.validate:COUNTS
+session.batch_sizes training.validate:batch_sizes
+session.check training.validate:check
+store.run_phase learn.loops:run_phase
+train.STAGES training.stages:STAGES
+train.call_size training.stages:call_size
+train.collect training.stages:collect
+train.count training.stages:count
+train.counts training.stages:counts
+train.initial_steps_due training.stages:initial_steps_due
+train.learn training.stages:learn
+train.learn_epoch training.stages:learn_epoch
+train.next_stage training.stages:next_stage
+train.note_judgement training.stages:note_gate
+train.open_gate training.stages:open_gate
+train.play_chunk training.stages:play_chunk
+train.report_failure training.stages:report_failure
+train.whole_epoch_at_once training.stages:whole_epoch_at_once
+"""
+"""Function or class of an old module, and where it is now, inside of jaxrl.jedi."""
+
+
+def moved_attributes() -> dict[str, dict[str, str]]:
+    """`ATTRIBUTES` as `jaxrl.app.old_names.modules` takes them."""
+    found: dict[str, dict[str, str]] = {}
+    for line in ATTRIBUTES.strip().splitlines():
+        old, new = line.split()[:2]
+        module, _, name = old.rpartition(".")
+        found.setdefault(f"jaxrl.jedi.{module}", {})[name] = f"jaxrl.jedi.{new}"
+    return found
+
+
 def install() -> None:
     """Make the old paths importable."""
     old_names.modules(
         {f"jaxrl.jedi.{old}": f"jaxrl.jedi.{new}" for old, new in OLD.items()}
-        | {"jaxrl.jedi.script": "jaxrl.envs.action_names"}
+        | {"jaxrl.jedi.script": "jaxrl.envs.action_names"},
+        moved_attributes(),
     )

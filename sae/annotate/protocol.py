@@ -4,6 +4,7 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
+from jaxrl.app.old_names import attributes
 from sae import metrics
 from sae.patterns.exemplars import Gallery, halves
 
@@ -95,3 +96,6 @@ def examine(annotator: Annotator, found: Gallery, radiograph) -> Verdict:
 
     here, there = answers(held), answers(against)
     return Verdict(name, len(here), sum(here), len(there), len(there) - sum(there))
+
+
+__getattr__ = attributes(__name__, {"Film": f"{__name__}:Radiograph"})  # old names

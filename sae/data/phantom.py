@@ -14,6 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxrl.app.old_names import attributes
 from sae.data.cases import Cases
 
 FINDINGS = ("Cardiomegaly", "Pleural Effusion", "Lung Opacity", "Fracture", "Support Devices")
@@ -311,3 +312,8 @@ def cases(config: PhantomConfig) -> tuple[Cases, Radiograph]:
         source=f"phantom radiographs (seed {config.seed})",
     )
     return made, radiograph
+
+
+__getattr__ = attributes(
+    __name__, {"Film": f"{__name__}:Radiograph", "films": f"{__name__}:radiographs"}
+)  # old names

@@ -784,4 +784,10 @@ def case_of(name: str, pixels: np.ndarray, config: RunConfig, text: str = "") ->
     )
 
 
-__getattr__ = attributes(__name__, {"embed_film": f"{__name__}:embed_image"})  # old name
+__getattr__ = attributes(
+    __name__,
+    {
+        "embed_film": f"{__name__}:embed_image",  # old name
+        "summarise": f"{__name__}:summarize",  # old name
+    },
+)

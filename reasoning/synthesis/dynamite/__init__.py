@@ -6,6 +6,7 @@ Open `synthesize.py` first. Folders by step: `sketch/` (attribute mapping, rule 
 `migration/` (run, report, verify), `output/` (sentences, page) and `cli/` (the commands).
 """
 
+from reasoning.synthesis.dynamite import old_names
 from reasoning.synthesis.dynamite.mapping import Mapping, Options, load_mapping, save_mapping
 from reasoning.synthesis.dynamite.migration.migrate import Plan, migrate
 from reasoning.synthesis.dynamite.migration.verify import verify
@@ -29,3 +30,5 @@ __all__ = [
     "synthesize_mapping",
     "verify",
 ]
+
+old_names.install()

@@ -1,6 +1,7 @@
 """Modules of version 0.1 are found under their old paths, and warn once."""
 
 import importlib
+import json
 import re
 import subprocess
 import sys
@@ -14,10 +15,11 @@ import sae.old_names
 from jaxrl.app import old_names
 from jaxrl.jedi import old_names as jedi
 from jaxrl.train.config import from_dict, to_dict
+from reasoning.synthesis.dynamite import old_names as dynamite
 from sae.pipeline.config import upgraded
 from sae.transcoders.model import TranscoderConfig
 
-TABLES = {"jaxrl.jedi": jedi.OLD, "sae": sae.old_names.OLD}
+TABLES = {"jaxrl.jedi": jedi.OLD, "sae": sae.old_names.OLD, dynamite.PACKAGE: dynamite.MODULES}
 
 
 @pytest.mark.parametrize("package", TABLES)
@@ -26,6 +28,41 @@ def test_every_new_path_is_a_module_and_no_old_one_hides_it(package):
         assert importlib.util.find_spec(f"{package}.{new}") is not None, new
         path = Path(*package.split("."), *old.split("."))
         assert not path.with_suffix(".py").exists() and not path.is_dir(), old
+
+
+ELSEWHERE = {
+    "jaxrl.jedi.agent:heads_memory": "jaxrl.jedi.agent:reward_end_memory",
+    "jaxrl.jedi.config:HeadsLearning": "jaxrl.jedi.config:RewardEndLearning",
+    "jaxrl.jedi.offline:open_offline": "jaxrl.jedi.offline.loop:open_offline",
+    "jaxrl.jedi.report:write_report": "jaxrl.jedi.report.run:write_report",
+    "reasoning.synthesis.dynamite.sketch:make_sketch": (
+        "reasoning.synthesis.dynamite.sketch.sketch:make_sketch"
+    ),
+    "sae.annotate.protocol:Film": "sae.annotate.protocol:Radiograph",
+    "sae.classifier:train_head": "sae.classifier.head:train_head",
+    "sae.data.phantom:films": "sae.data.phantom:radiographs",
+    "sae.learn:knobs": "sae.transcoders.train_step:hparams",
+    "sae.report:write": "sae.report.html:write",
+    "sae.run:summarise": "sae.pipeline.run:summarize",  # old name
+} | {
+    f"{module}:{name}": new
+    for module, names in jedi.moved_attributes().items()
+    for name, new in names.items()
+}
+
+
+def test_attributes_of_old_modules_are_found_where_they_are_now():
+    code = """
+import importlib, json, sys
+for old, new in json.loads(sys.argv[1]).items():
+    (module, name), (place, present) = old.split(":"), new.split(":")
+    found = getattr(importlib.import_module(module), name)
+    assert found is getattr(importlib.import_module(place), present), old
+    assert not hasattr(importlib.import_module(module), "nothing")
+"""
+    command = [sys.executable, "-W", "ignore::DeprecationWarning", "-c", code]
+    done = subprocess.run([*command, json.dumps(ELSEWHERE)], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
 
 
 def test_old_paths_give_the_module_itself_and_warn_once():
