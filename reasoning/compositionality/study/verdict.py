@@ -190,6 +190,8 @@ class Move(NamedTuple):
     answer: Answer
 
     def __str__(self) -> str:
+        if self.answer == "nothing fits":
+            return "no network fits on one of the two, so there is no best depth"
         return (
             f"{self.answer}: the best depth changes by {self.change:g} [{self.low:g}, "
             f"{self.high:g}], the planted one by {self.planted}"
