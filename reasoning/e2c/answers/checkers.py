@@ -11,6 +11,7 @@ from fractions import Fraction
 
 from jaxrl.app.errors import UserError
 from reasoning.e2c.answers import deadline
+from reasoning.e2c.answers.meaning import may_be_the_number, opposite, other_equations
 from reasoning.e2c.answers.normalize import (
     bare,
     both_signs,
@@ -96,9 +97,13 @@ def math_verify(candidate: str, answer: str) -> bool:
         return False
     if different_units(unit_behind(candidate), unit_behind(answer)):
         return False
+    if opposite(candidate, answer):
+        return False
     verdict = _by_rules(candidate, answer)
     if verdict is not None:
         return verdict
+    if not may_be_the_number(candidate) and quantity(answer) is not None:
+        return False  # math-verify would read the right side alone
     one, other = clean(candidate), clean(answer)
     spans = intervals(candidate), intervals(answer)
     if (spans[0] is None) != (spans[1] is None):  # an inequality against an interval
@@ -120,7 +125,14 @@ def _by_numbers(candidate: str, answer: str) -> bool | None:
     if may_be_list(answer) and re.sub(r"\s+", "", candidate) != re.sub(r"\s+", "", answer):
         return None
     one, other = quantity(candidate), quantity(answer)
-    return None if one is None or other is None else same_quantity(one, other)
+    if one is None or other is None or other_equations(candidate, answer):
+        return None
+    if opposite(candidate, answer):
+        return False
+    pair = may_be_the_number(candidate), may_be_the_number(answer)
+    if False in pair and bare(candidate) != bare(answer):
+        return False
+    return same_quantity(one, other)
 
 
 def _by_rules(candidate: str, answer: str) -> bool | None:
@@ -132,6 +144,8 @@ def _by_rules(candidate: str, answer: str) -> bool | None:
         return verdict
     if bare(candidate) == bare(answer):
         return True
+    if (order := _same_points(bare(candidate), bare(answer))) is not None:
+        return order
     if match := re.fullmatch(r"\s*\(([A-J])\)\s*", clean(answer)):
         return multiple_choice(candidate, match[1])
     if re.fullmatch(r"\(([A-J])\)", clean(candidate)) and re.fullmatch(r"[A-J]", clean(answer)):
@@ -151,6 +165,17 @@ def _by_rules(candidate: str, answer: str) -> bool | None:
     if based[0] is not None and plain is not None and bare(candidate)[0].isdigit():
         return based[0] == plain.value  # 110_2 is 6
     return _by_lists(candidate, answer)
+
+
+def _same_points(one: str, other: str) -> bool | None:
+    """The verdict on angles and other names of three points and more, whose order counts; None for
+    all else, since AB may be a product.
+    """
+    pattern = r"(\\angle|\\triangle)?([A-Z]{3,})"
+    a, b = re.fullmatch(pattern, one), re.fullmatch(pattern, other)
+    if a is None or b is None:
+        return None
+    return a[2] == b[2] or (r"\angle" in (a[1], b[1]) and a[2] == b[2][::-1])
 
 
 def _same_time(one: tuple[int, int, str], other: tuple[int, int, str]) -> bool:

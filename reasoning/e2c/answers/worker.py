@@ -23,6 +23,7 @@ def same(gold: str, candidate: str) -> bool:
     """True if math-verify finds both equal, and both were read whole."""
     from math_verify import verify
 
+    gold, candidate = apart(gold, candidate)
     read_gold, read_candidate = read(gold), read(candidate)
     if not verify(read_gold, read_candidate, timeout_seconds=None):
         return False
@@ -32,6 +33,24 @@ def same(gold: str, candidate: str) -> bool:
     if far_apart(*pair) and "%" not in gold + candidate:
         return False
     return whole(gold, pair[0]) and whole(candidate, pair[1])
+
+
+def apart(*texts: str) -> list[str]:
+    """Texts in which a capital variable has another name than the small one: math-verify reads R
+    and r as one, so that R/r would be 1. Only where a text has both.
+    """
+    word = r"\\[A-Za-z]+|[A-Za-z]{3,}"  # a command, or a word: no variables
+
+    def letters(text):
+        return set(re.findall("[A-Za-z]", re.sub(word, " ", text)))
+
+    both = {c for t in texts for c in letters(t) if c.isupper() and c.lower() in letters(t)}
+
+    def renamed(match):
+        found = match[0]
+        return f" {found.lower()}_{{{PROBE}}} " if found in both else found
+
+    return [re.sub(word + "|[A-Z]", renamed, text) for text in texts]
 
 
 def read(text: str) -> list:

@@ -65,6 +65,13 @@ def evaluate(
       UserError: settings that make no sense, or a file of other outcomes (what differs is named).
     """
     check_policy(asked.policy, asked.settings)
+    if not tasks or min(asked.samples, asked.batch) < 1:
+        raise UserError(
+            f"{len(tasks)} problems, samples {asked.samples} and batch {asked.batch}: all must be "
+            "at least 1"
+        )
+    if Path(out).suffix == ".jsonl":
+        raise UserError(f"{out} would hold the outcomes and the summary: choose a name in .json")
     file = Appended(Path(out).with_suffix(".jsonl"))
     kind, samples = asked.kind, asked.samples
     for number, record in enumerate(file, 1):

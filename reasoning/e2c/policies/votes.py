@@ -7,14 +7,16 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from reasoning.e2c.answers.checkers import exact
+
 
 def majority(
     answers: Sequence[str | None],
     weights: Sequence[float] | None = None,
-    same: Callable[[str, str], bool] = lambda a, b: a == b,
+    same: Callable[[str, str], bool] = exact,
 ) -> str | None:
     """The answer with most votes; ties go to the one seen first; None never votes, and wins only if
-    nothing else is there.
+    nothing else is there. Equal numbers are one answer: 0.5, 1/2.
     """
     weights = [1.0] * len(answers) if weights is None else weights
     totals: list[list] = []
