@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jaxrl.app import cli
+from jaxrl.app.errors import UserError
 
 if TYPE_CHECKING:
     from reasoning.e2c.asking import Backend
@@ -122,6 +123,8 @@ def scale(command: "Tts") -> dict:
     from reasoning.e2c.policies.by_name import check_policy
     from reasoning.e2c.policies.settings import Settings
 
+    if command.limit is not None and command.limit < 1:
+        raise UserError(f"--limit is {command.limit}: it must be at least 1")
     tasks = load(command.bench, command.file, command.fields)[: command.limit]
     print(
         f"{command.bench}: {len(tasks)} problems, so one problem is {100 / len(tasks):.2g} points",

@@ -55,7 +55,8 @@ class DataConfig:
     @property
     def kind(self) -> dict[str, Any]:
         """All that rows depend on and a command may change; it stands in every line."""
-        return {name: getattr(self, name) for name in ("source", "post_hoc", "adherence")}
+        names = ("source", "post_hoc", "adherence", "solutions")
+        return {name: getattr(self, name) for name in names}
 
 
 class Made(NamedTuple):
@@ -80,9 +81,11 @@ def questions_from(records: Sequence[Record], where: str = "the data") -> list[Q
     """Records with `question` and `answer`, maybe `source` and `solution`.
 
     Raises:
-      UserError: a row without question or answer (its number is named).
+      UserError: no row, a row without question or answer, with a list or an object in their place,
+        or with another answer than an earlier row's to the same question (its number is named).
     """
-    found = []
+    found: list[Question] = []
+    first: dict[str, tuple[int, str]] = {}
     for number, record in enumerate(records, 1):
         for field in ("question", "answer"):
             if is_blank(record.get(field)):
@@ -90,14 +93,23 @@ def questions_from(records: Sequence[Record], where: str = "the data") -> list[Q
                     f"{where}, row {number}, has no {field}: every row needs a question and its "
                     "answer"
                 )
-        found.append(
-            Question(
-                str(record["question"]),
-                str(record["answer"]),
-                str(record.get("source", "")),
-                record.get("solution"),
+            if isinstance(record[field], list | dict):
+                raise UserError(
+                    f"{where}, row {number}: the {field} is a {type(record[field]).__name__}, not "
+                    "a text or a number"
+                )
+        question, answer = str(record["question"]), str(record["answer"])
+        before, other = first.setdefault(question, (number, answer))
+        if other != answer:
+            raise UserError(
+                f"{where}, row {number}: the question of row {before} has another answer here "
+                f"({other[:40]!r}, {answer[:40]!r}): keep one of them"
             )
-        )
+        solution = record.get("solution")
+        text = None if is_blank(solution) else str(solution)
+        found.append(Question(question, answer, str(record.get("source", "")), text))
+    if not found:
+        raise UserError(f"{where} has no rows: every row needs a question and its answer")
     return found
 
 
@@ -126,12 +138,22 @@ def generate(
       Counts of rows and rejections over the whole file.
 
     Raises:
-      UserError: the file has rows of another teacher or kind (what differs is named).
+      UserError: sizes that make no sense; the file has rows of another teacher, kind or seed, or
+        other answers to its questions (what differs is named).
     """
-    file = Appended(path)
+    check_config(config)
+    file, kind = Appended(path), config.kind | {"seed": seed}
+    known = {question.question: question.answer for question in questions}
     for number, record in enumerate(file, 1):
-        made = record.get("made_by") or config.kind  # older files do not say
-        if other := [name for name, value in config.kind.items() if made.get(name) != value]:
+        if "question" not in record or not ("rejected" in record or "exploration" in record):
+            raise UserError(
+                f"{file.path}, line {number}, is no row that gen-data writes: choose another --out"
+            )
+        made = record.get("made_by") or {}  # older files say less, or nothing
+        other = [name for name, value in kind.items() if made.get(name, value) != value]
+        if known.get(record["question"], record.get("answer")) != record.get("answer"):
+            other.append("answer to its question")
+        if other:
             raise UserError(
                 f"{file.path}, line {number}, was made with another {', '.join(other)}: choose "
                 "another --out"
@@ -154,8 +176,21 @@ def generate(
         for question, result in zip(
             part, solve(policy, list(by_text), backend, config, seed, numbers), strict=True
         ):
-            file.add(_record(question, result) | {"made_by": config.kind})
+            file.add(_record(question, result) | {"made_by": kind})
     return summary(file)
+
+
+def check_config(config: DataConfig) -> None:
+    """Refuse sizes that make no sense.
+
+    Raises:
+      UserError: with the field.
+    """
+    for name in ("solutions", "batch", "plans"):
+        if getattr(config, name) < 1:
+            raise UserError(f"{name} is {getattr(config, name)}: it must be at least 1")
+    if not 0 <= config.adherence <= 1:
+        raise UserError(f"adherence is {config.adherence}: it is a share, between 0 and 1")
 
 
 def _record(question: Question, result: Result) -> Record:
@@ -167,7 +202,8 @@ def _record(question: Question, result: Result) -> Record:
     }
     phases = {name: spent.generated for name, spent in result.ledger.phases.items()}
     skipped = {"errors": result.ledger.errors} if result.ledger.errors else {}
-    return record | {"generated": phases} | skipped
+    estimated = {"estimated": True} if result.ledger.estimated else {}
+    return record | {"generated": phases} | skipped | estimated
 
 
 def make_row(
@@ -367,6 +403,7 @@ def summary(records) -> dict[str, Any]:
         "plan_share": sum(p for p, _ in lengths) / max(1, sum(p + e for p, e in lengths)),
         "adherence": float(np.mean([row["adherence"] for row in rows])) if rows else None,
         "skipped_requests": sum(len(record.get("errors", ())) for record in records),
+        "tokens_estimated": any(record.get("estimated", False) for record in records),
     }
 
 

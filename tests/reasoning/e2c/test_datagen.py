@@ -184,3 +184,54 @@ def test_a_row_without_question_or_answer_is_named(row):
 @pytest.mark.parametrize("plan, answer, stated", rows(__file__, "plans"))
 def test_plans_that_tell_the_answer(plan, answer, stated):
     assert tells(plan, answer) is stated
+
+
+@pytest.mark.parametrize(
+    ("rows", "stated"),
+    [
+        ([], "the data has no rows"),
+        ([{"question": "q", "answer": ["12"]}], "row 1: the answer is a list, not a text"),
+        ([{"question": {"a": 1}, "answer": "12"}], "row 1: the question is a dict, not a text"),
+        (
+            [{"question": "q", "answer": 13}, {"question": "q", "answer": 12}],
+            "row 2: the question of row 1 has another answer here .'13', '12'.: keep one",
+        ),
+    ],
+)
+def test_questions_that_cannot_be_asked_are_refused(rows, stated):
+    with pytest.raises(UserError, match=stated):
+        questions_from(rows)
+
+
+@pytest.mark.parametrize("blank", [None, float("nan"), "   ", ""])
+def test_a_blank_solution_is_none(blank):
+    (found,) = questions_from([{"question": "q", "answer": 0, "solution": blank}])
+    assert found.solution is None and found.answer == "0"
+
+
+@pytest.mark.parametrize(
+    "changed", [{"solutions": 0}, {"batch": 0}, {"plans": 0}, {"adherence": 80}]
+)
+def test_sizes_that_make_no_sense_are_refused_before_a_file_is_written(tmp_path, changed):
+    with pytest.raises(UserError, match=f"{next(iter(changed))} is "):
+        make(tmp_path, model(), config=DataConfig(**changed))
+    assert not (tmp_path / "rows.jsonl").exists()
+
+
+def test_rows_of_another_seed_number_of_solutions_or_answer_are_not_continued(tmp_path):
+    make(tmp_path, model(), QUESTIONS[:1])
+    file = tmp_path / "rows.jsonl"
+    with pytest.raises(UserError, match="made with another seed"):
+        generate(QUESTIONS, model(), DataConfig(), file, seed=1, check=exact)
+    with pytest.raises(UserError, match="made with another solutions"):
+        make(tmp_path, model(), config=DataConfig(solutions=8))
+    with pytest.raises(UserError, match="made with another answer to its question"):
+        make(tmp_path, model(), [QUESTIONS[0]._replace(answer="14")])
+
+
+def test_a_file_that_the_generator_did_not_write_is_not_continued(tmp_path):
+    file = tmp_path / "rows.jsonl"
+    file.write_text('{"question": "q", "answer": "13"}\n')
+    with pytest.raises(UserError, match="line 1, is no row that gen-data writes"):
+        make(tmp_path, model())
+    assert file.read_text() == '{"question": "q", "answer": "13"}\n'
