@@ -122,7 +122,7 @@ def generate(
     check: answers.Checker = answers.math_verify,
 ) -> dict[str, Any]:
     """Write rows to a file, and return the yield. Questions that are in the file already are not
-    asked again, and one that the data repeats is asked once.
+    asked again, unless a request of theirs was refused; one that the data repeats is asked once.
 
     Every question leaves one line: a row, or `{"question", "rejected": reason}`.
 
@@ -158,7 +158,7 @@ def generate(
                 f"{file.path}, line {number}, was made with another {', '.join(other)}: choose "
                 "another --out"
             )
-    done = {record["question"] for record in file}
+    done = {r["question"] for r in file if not ("rejected" in r and r.get("errors"))}
     place = {question.question: number for number, question in enumerate(questions)}
     left = [
         q
@@ -382,7 +382,7 @@ def execute_prompt(question: str, plan: str) -> Prompt:
 
 def summary(records) -> dict[str, Any]:
     """The yield: questions, rows, why the others were rejected, tokens of each phase per row."""
-    records = list(records)
+    records = list({record["question"]: record for record in records}.values())  # the last counts
     rows = [record for record in records if "rejected" not in record]
     reasons = Counter(record["rejected"] for record in records if "rejected" in record)
     inner: Counter[str] = Counter()

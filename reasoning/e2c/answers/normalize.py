@@ -513,7 +513,12 @@ def unit_behind(text: str) -> str:
 
 
 def different_units(one: str, other: str) -> bool:
-    """True if both are known units of one dimension, and not the same, or not to the same power."""
+    """True if both are known units of one dimension, and not the same, or not to the same power;
+    of quotients such as m/s and km per hour, if that holds of their parts.
+    """
+    parts = [re.split(r"\s*/\s*|\s+per\s+", words) for words in (one, other)]
+    if len(parts[0]) == len(parts[1]) > 1:
+        return any(different_units(a, b) for a, b in zip(*parts, strict=True))
 
     def known(words: str) -> tuple[tuple[int, str], str] | None:
         first, *_, word = words.split() * 2 if words else ("", "")

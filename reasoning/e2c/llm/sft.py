@@ -87,6 +87,8 @@ def encode_rows(
         (encode(prompt_text(tokenizer, p)), [*encode(r), tokenizer.eos_token_id])
         for p, r in training_texts(checked(records, where), layout)
     ]
+    if not pairs:
+        raise UserError(f"{where} has no row to train on: it is empty, or all rows were rejected")
     kept = [(p, r) for p, r in pairs if len(p) + len(r) <= config.max_length]
     if not kept:
         raise UserError(
@@ -227,6 +229,11 @@ def check(config: SFTTraining) -> None:
     Raises:
       UserError: with the field.
     """
+    for name in ("steps", "batch"):
+        if getattr(config, name) < 1:
+            raise UserError(f"{name} is {getattr(config, name)}: it must be at least 1")
+    if not 0 <= config.base_share <= 1:
+        raise UserError(f"base_share is {config.base_share}: it is a share, between 0 and 1")
     if config.micro_batch is not None and (
         config.micro_batch < 1 or config.batch % config.micro_batch
     ):

@@ -47,3 +47,19 @@ def check_policy(name: str, settings: Settings) -> None:
             f"the policy {name} keeps no budget of tokens: leave it out, or choose one of "
             f"{', '.join(BUDGETED)}"
         )
+    reserve = reserve_of(name, settings)
+    if settings.budget is not None and reserve and settings.budget <= reserve:
+        raise UserError(
+            f"budget is {settings.budget} tokens, and {name} keeps {reserve} for executions and "
+            "the verdict, so that it would sample a single plan: raise it, or lower the most "
+            "tokens of an execution"
+        )
+
+
+def reserve_of(name: str, settings: Settings) -> int:
+    """Tokens of a budget that a selecting policy keeps while it samples plans; 0 for the others."""
+    if name not in ("select_judge", "select_clusters"):
+        return 0
+    count = settings.clusters if name == "select_clusters" else 1
+    verdict = settings.judging.max_tokens if settings.judge == "text" and count == 1 else 0
+    return count * (settings.execution.max_tokens + settings.rescue) + verdict

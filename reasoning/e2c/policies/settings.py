@@ -120,6 +120,12 @@ def check(settings: Settings) -> None:
     """
     if settings.k < 1:
         raise UserError(f"k is {settings.k}: at least one plan or chain is needed")
+    for name in ("plan", "execution", "chain"):
+        if getattr(settings, name).max_tokens < 1:
+            raise UserError(
+                f"max_tokens of the {name} is {getattr(settings, name).max_tokens}: it must be at "
+                "least 1"
+            )
     least = max(settings.execution.max_tokens, settings.plan.max_tokens)
     if settings.budget is not None and settings.budget < least:
         raise UserError(

@@ -235,3 +235,14 @@ def test_a_file_that_the_generator_did_not_write_is_not_continued(tmp_path):
     with pytest.raises(UserError, match="line 1, is no row that gen-data writes"):
         make(tmp_path, model())
     assert file.read_text() == '{"question": "q", "answer": "13"}\n'
+
+
+def test_a_question_whose_request_was_refused_is_asked_again(tmp_path):
+    make(tmp_path, model(), QUESTIONS[:1])
+    file = tmp_path / "rows.jsonl"
+    (row,) = map(json.loads, file.read_text().splitlines())
+    lost = {name: row[name] for name in ("question", "answer", "source", "made_by")}
+    file.write_text(json.dumps(lost | {"rejected": "no right solution", "errors": ["400"]}) + "\n")
+    found = make(tmp_path, model(), QUESTIONS[:1])
+    assert (found["questions"], found["rows"], found["rejected"]) == (1, 1, {})
+    assert make(tmp_path, model(), QUESTIONS[:1]) == found  # and then no more

@@ -32,6 +32,9 @@ UNEQUAL = [
     (r"12\text{ more}", r"12\text{ fewer}"),
     (r"10\text{ north}", r"10\text{ south}"),
     ("ABC", "CBA"),
+    ("5 miles per hour", "5 km per hour"),
+    (r"5\text{ m/s}", r"5\text{ km/s}"),
+    ("5 kg/m", "5 g/m"),
     ("BAC", "ABC"),
     (r"\angle ABC", r"\angle ACB"),
 ]
@@ -56,6 +59,8 @@ EQUAL = [
     ("Mm+1", "1+mM"),
     (r"\theta=30", "30"),
     ("AB = 5", "5"),
+    ("5 miles per hour", "5"),
+    (r"5\text{ m/s}", "5 m/s"),
     ("P(A)=0.5", r"\frac12"),
 ]
 

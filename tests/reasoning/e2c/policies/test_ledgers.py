@@ -9,7 +9,7 @@ from jaxrl.app.errors import UserError
 from reasoning.e2c.asking import Ask, Sampling, solve
 from reasoning.e2c.backends.scripted import Scripted
 from reasoning.e2c.format import CLOSE_EXECUTION, CLOSE_PLAN, E2CFormat
-from reasoning.e2c.policies.by_name import BUDGETED, POLICIES
+from reasoning.e2c.policies.by_name import BUDGETED, POLICIES, check_policy
 from reasoning.e2c.policies.direct import fused
 from reasoning.e2c.policies.react import accepted, overlap
 from reasoning.e2c.policies.selecting import read_verdict
@@ -337,3 +337,14 @@ def test_bags_of_words_have_length_one():
     found = bag_of_words(["Add a and b", "add A AND b", "", "halve"])
     np.testing.assert_allclose(found[0], found[1])
     np.testing.assert_allclose(np.linalg.norm(found, axis=1), [1, 1, 0, 1], atol=1e-6)
+
+
+@pytest.mark.parametrize(("name", "reserve"), [("select_judge", 30), ("select_clusters", 60)])
+def test_a_budget_that_leaves_a_single_plan_to_select_from_is_refused(name, reserve):
+    limits = {"plan": Sampling(5), "execution": Sampling(20), "judging": Sampling(10)}
+    settings = replace(SETTINGS, rescue=0, clusters=3, judge="text", **limits)
+    with pytest.raises(UserError, match=f"{name} keeps {reserve} for executions"):
+        check_policy(name, replace(settings, budget=reserve))
+    check_policy(name, replace(settings, budget=reserve + 1))
+    with pytest.raises(UserError, match="max_tokens of the plan is 0"):
+        check_policy(name, replace(settings, plan=Sampling(0)))
