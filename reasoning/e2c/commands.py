@@ -164,8 +164,8 @@ class Fetch:
 
 
 SIZES = {
-    "demo": "One base model, the policies, adherence, a little reinforcement learning: about five "
-    "minutes on two free cores.",
+    "demo": "One base model, the policies, adherence, a little reinforcement learning: about a "
+    "quarter of an hour of processor time.",
     "study": "All parts, with intervals: EF-SFT in a new domain, two-stage RL, causal against "
     "post-hoc data.",
     "smoke": "All parts at their smallest, to see that everything runs.",

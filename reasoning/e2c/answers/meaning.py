@@ -1,5 +1,5 @@
-"""What stands around a number and changes what it says: the left side of an equation, and words
-that turn the answer round.
+"""Context of a number that changes its meaning: the left side of an equation, and words that turn
+the answer round.
 """
 
 import re

@@ -292,6 +292,7 @@ def train(
       UserError: model, data or folder do not work.
     """
     check(config)
+    extra.load("transformers")
     questions_from(read_records(config.data), str(config.data))  # refused before anything is loaded
     loaded = load_model(local)
 
