@@ -267,8 +267,8 @@ def row(question: Question, plan: str, plan_tokens: int, solution: str, made: Ma
 
 
 def right_solution(question: Question, config: DataConfig, rng, check):
-    """The reference solution, or the first sampled one whose answer is right; None if there is
-    none.
+    """The reference solution, unless its boxed answer is another, or the first sampled one whose
+    answer is right; None if there is none.
 
     Args:
       question: the question, with its answer and maybe a solution.
@@ -277,7 +277,8 @@ def right_solution(question: Question, config: DataConfig, rng, check):
       check: `(found, right) -> bool`, compares answers.
     """
     if question.solution:
-        return question.solution
+        boxed = answers.last_box(question.solution)
+        return None if boxed and not check(boxed, question.answer) else question.solution
     sampling = Sampling(config.max_tokens, config.solve_temperature, 0.95)
     ask = Ask(
         "solution",

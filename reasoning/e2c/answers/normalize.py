@@ -278,10 +278,16 @@ def _without_characters(text: str) -> str:
 
 
 def whole_form(text: str) -> str:
-    r"""The real line, the empty set and ]a, b[ in the signs that math-verify reads; other texts as
-    they are.
+    r"""The real line, the empty set, ]a, b[, \langle a, b\rangle and 7 = x in the forms that
+    math-verify reads; other texts as they are.
     """
     plain = strip_delimiters(text.strip())
+    if vector := re.fullmatch(
+        r"(?:\\left)?\s*\\langle([^<>]*,[^<>]*?)(?:\\right)?\s*\\rangle", plain
+    ):
+        return f"({vector[1]})"
+    if turned := re.fullmatch(r"([^=<>A-Za-z]*\d[^=<>A-Za-z]*)=\s*([A-Za-z])", plain):
+        return f"{turned[2]}={turned[1]}"
     if re.fullmatch(r"\\mathbb\s*\{?R\}?|ℝ|(?:\\text\{)?all real numbers\}?\.?", plain):
         return r"(-\infty,\infty)"
     if re.fullmatch(r"\\(?:varnothing|emptyset)|∅|Ø|\\\{\s*\\\}|\\text\{empty set\}", plain):

@@ -246,3 +246,10 @@ def test_a_question_whose_request_was_refused_is_asked_again(tmp_path):
     found = make(tmp_path, model(), QUESTIONS[:1])
     assert (found["questions"], found["rows"], found["rejected"]) == (1, 1, {})
     assert make(tmp_path, model(), QUESTIONS[:1]) == found  # and then no more
+
+
+@pytest.mark.parametrize("post_hoc", [False, True])
+def test_a_reference_solution_with_another_answer_is_no_solution(tmp_path, post_hoc):
+    wrong = [QUESTIONS[0]._replace(solution="So \\boxed{14}")]
+    found = make(tmp_path, model(), wrong, DataConfig(post_hoc=post_hoc))
+    assert found["rows"] == 0 and found["rejected"] == {"no right solution": 1}
