@@ -123,7 +123,7 @@ def test_every_policy_was_measured(folder):
     cells = [
         path.stem.removeprefix("policy-") for path in (folder / "results").glob("policy-*.json")
     ]
-    assert {cell.rpartition("-")[0] for cell in cells} == set(POLICIES) | {
+    assert {cell.partition("-")[0] for cell in cells} == set(POLICIES) | {
         "sc_plain",
         "greedy_plain",
     }
