@@ -391,7 +391,8 @@ class _Digits(float):
 
 
 def _csv(name):
-    return '"' + name.replace('"', '""') + '"' if set(name) & set(',"\n') else name
+    odd = set(name) & set(',"\n\ufeff')  # a mark of byte order at the beginning would be dropped
+    return '"' + name.replace('"', '""') + '"' if odd else name
 
 
 def _field_names(collection: Collection) -> list[str]:

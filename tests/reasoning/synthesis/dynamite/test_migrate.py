@@ -458,10 +458,10 @@ program = parse_program('''d(k, v, _d) :- p(k, v), _d = id(k, v).
 with duckdb.connect(config={"memory_limit": "60MB",
   "temp_directory": str(folder / "spill")}) as base:
     base.execute("SET enable_progress_bar = false")
-    base.execute(f"COPY (SELECT i AS k, 'parent ' || i AS v
-      FROM range({parents}) r(i)) TO '{folder}/p.parquet'")
-    base.execute(f"COPY (SELECT i // 2 AS k, i, 'child ' || i AS w
-      FROM range({2 * parents}) r(i)) TO '{folder}/c.parquet'")
+    base.execute("COPY (SELECT i AS k, 'parent ' || i AS v "
+      f"FROM range({parents}) r(i)) TO '{folder}/p.parquet'")
+    base.execute("COPY (SELECT i // 2 AS k, i, 'child ' || i AS w "
+      f"FROM range({2 * parents}) r(i)) TO '{folder}/c.parquet'")
 report = migrate(Plan(Mapping(source, target, program), str(folder), str(folder / "out"),
   memory="160MB", chunk=100_000))
 assert report.target_rows == {"d": parents, "d?l": 2 * parents} and not report.problems, report
