@@ -39,7 +39,8 @@ def opposite(one: str, other: str) -> bool:
     """True if one answer has a word, and the other its opposite instead: 5 % increase, 5 %
     decrease.
     """
-    a, b = (set(re.findall("[a-z]+", text.lower())) for text in (one, other))
+    plain = (re.sub(r"\\(?:left|right)(?![A-Za-z])", "", text).lower() for text in (one, other))
+    a, b = (set(re.findall("[a-z]+", text)) for text in plain)
     return any(
         (x in a and y in b and not (y in a or x in b))
         or (y in a and x in b and not (x in a or y in b))

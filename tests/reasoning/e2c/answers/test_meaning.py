@@ -90,6 +90,7 @@ def test_left_sides_that_name_what_was_asked_for():
 def test_words_are_opposite_only_where_one_stands_for_the_other():
     assert opposite("5% increase", "a decrease of 5%") and opposite("3 left", "3 right")
     assert not opposite("more or less 5", "5 more") and not opposite("5", "5 more")
+    assert not opposite(r"\left(1,2)", r"(1,2\right)")  # brackets, though only half of them
 
 
 def test_equal_numbers_vote_together():
