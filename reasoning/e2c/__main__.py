@@ -116,6 +116,13 @@ def name_of(source: "Source") -> str:
     return named
 
 
+def server_of(source: "Source") -> str:
+    """The address of the server without keys; empty for a model of this machine."""
+    from jaxrl.app.chat import shown_address
+
+    return "" if source.local.path is not None else shown_address(source.endpoint.base_url)
+
+
 def scale(command: "Tts") -> dict:
     """A policy on a benchmark."""
     from reasoning.e2c.benchmarks import BENCHMARKS, load
@@ -152,6 +159,7 @@ def scale(command: "Tts") -> dict:
         batch=command.batch,
         seed=command.seed,
         source=f"{name_of(command.source)}, {command.file.name}",
+        server=server_of(command.source),
     )
     return evaluate(tasks, backend, asked, command.out)
 
@@ -168,6 +176,7 @@ def generate_data(command: "GenData") -> dict:
         post_hoc=command.post_hoc,
         batch=command.batch,
         source=name_of(command.source),
+        server=server_of(command.source),
     )
     return generate(questions, backend_of(command.source), config, command.out, command.seed)
 

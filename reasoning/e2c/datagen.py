@@ -20,7 +20,7 @@ from reasoning.e2c import answers
 from reasoning.e2c.adherence import adherence
 from reasoning.e2c.asking import Ask, Backend, Result, Sampling, solve
 from reasoning.e2c.format import DEFAULT, E2CFormat, Prompt, titles
-from reasoning.e2c.records import Appended, Record, is_blank
+from reasoning.e2c.records import Appended, Record, is_blank, warn_of_other_servers
 
 
 @dataclass(frozen=True)
@@ -51,6 +51,8 @@ class DataConfig:
     """Questions in step."""
     source: str = ""
     """Names the teacher; rows of another one are not continued."""
+    server: str = ""
+    """Address of the teacher's server, if there is one; a change is warned of, and recorded."""
 
     @property
     def kind(self) -> dict[str, Any]:
@@ -158,6 +160,8 @@ def generate(
                 f"{file.path}, line {number}, was made with another {', '.join(other)}: choose "
                 "another --out"
             )
+    if config.server:
+        warn_of_other_servers(file, config.server, file.path)
     done = {r["question"] for r in file if not ("rejected" in r and r.get("errors"))}
     place = {question.question: number for number, question in enumerate(questions)}
     left = [
@@ -176,7 +180,8 @@ def generate(
         for question, result in zip(
             part, solve(policy, list(by_text), backend, config, seed, numbers), strict=True
         ):
-            file.add(_record(question, result) | {"made_by": kind})
+            server = {"server": config.server} if config.server else {}
+            file.add(_record(question, result) | {"made_by": kind} | server)
     return summary(file)
 
 

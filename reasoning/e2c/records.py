@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from jaxrl.app.errors import UserError, writing
+from jaxrl.app.progress import log
 from jaxrl.app.tables import table_of
 from jaxrl.train.rundir import write_atomically
 
@@ -111,6 +112,18 @@ def _parquet(path: Path) -> list[Record]:
 def write_records(path: str | Path, records: Iterable[Record]) -> None:
     """A whole .jsonl file."""
     write_atomically(Path(path), "".join(as_line(record) for record in records))
+
+
+def warn_of_other_servers(records: Iterable[Record], server: str, path: Path) -> None:
+    """Say so if lines of a file came from a server at another address: it may run another model
+    under the same name. It is not refused, since servers move.
+    """
+    others = sorted({r["server"] for r in records if r.get("server", server) != server})
+    if others:
+        log(
+            f"{path} continues what {', '.join(others)} answered, now with {server}: choose "
+            "another --out if it is not the same model"
+        )
 
 
 class Appended:

@@ -10,13 +10,17 @@ from collections.abc import Callable
 from fractions import Fraction
 
 from jaxrl.app.errors import UserError
-from reasoning.e2c.answers import deadline
-from reasoning.e2c.answers.meaning import may_be_the_number, opposite, other_equations
+from reasoning.e2c.answers import deadline, options
+from reasoning.e2c.answers.meaning import (
+    may_be_the_number,
+    opposite,
+    other_derivative,
+    other_equations,
+)
 from reasoning.e2c.answers.normalize import (
     bare,
     both_signs,
     clean,
-    different_units,
     elements,
     intervals,
     letters,
@@ -30,6 +34,7 @@ from reasoning.e2c.answers.normalize import (
     whole_form,
     words_of,
 )
+from reasoning.e2c.answers.units import different_units
 
 Checker = Callable[[str, str], bool]
 LONGEST = 1000
@@ -96,8 +101,8 @@ def math_verify(candidate: str, answer: str) -> bool:
     if None not in names and names[0] != names[1]:
         return False
     if different_units(unit_behind(candidate), unit_behind(answer)):
-        return False
-    if opposite(candidate, answer):
+        return _by_numbers(candidate, answer) or False  # 18 cents are $0.18
+    if opposite(candidate, answer) or other_derivative(candidate, answer):
         return False
     verdict = _by_rules(candidate, answer)
     if verdict is not None:
@@ -146,10 +151,8 @@ def _by_rules(candidate: str, answer: str) -> bool | None:
         return True
     if (order := _same_points(bare(candidate), bare(answer))) is not None:
         return order
-    if match := re.fullmatch(r"\s*\(([A-J])\)\s*", clean(answer)):
-        return multiple_choice(candidate, match[1])
-    if re.fullmatch(r"\(([A-J])\)", clean(candidate)) and re.fullmatch(r"[A-J]", clean(answer)):
-        return multiple_choice(candidate, clean(answer))
+    if (same_option := options.same_in_mathematics(candidate, answer)) is not None:
+        return same_option
     time, other_time = time_of_day(candidate), time_of_day(answer)
     if time is not None and other_time is not None:
         return _same_time(time, other_time)
@@ -223,22 +226,6 @@ def _set_of(text: str) -> str:
     return re.sub(r"^\s*[A-Za-z]\s*(?:\\in(?![A-Za-z])|=)\s*", "", text)
 
 
-_LETTER = r"[A-Ja-j]"
-_INTRODUCTION = re.compile(
-    r"^(?:the\s+)?(?:(?:final|correct|best|right)\s+)?(?:answer|option|choice)(?:\s+is)?\s*[:=]?\s*"
-    r"(?:option|choice)?\s*",
-    re.IGNORECASE,
-)
-
-
-_SECOND_LETTER = re.compile(
-    r"(?:\s*[,&/]?\s*(?:and|or|&|/)?\s*|[.)]?\s*(?:[,;&/+-]|and\b|or\b)\s*|\.)"
-    rf"\(?{_LETTER}\)?\s*(?:[,.)&/]|and|or|$)"
-)
-"""Another letter behind the first: B and C, B) or C), B - C, B.C; but "B. C" is B, whose text is C.
-"""
-
-
 def multiple_choice(candidate: str, answer: str) -> bool:
     """Letters of options, with or without brackets, a point, or the option's text behind: "(B)
     liver" is "B"; "A large mass" is no letter, and two letters are none.
@@ -246,23 +233,8 @@ def multiple_choice(candidate: str, answer: str) -> bool:
     candidate, answer, long = _folded(candidate, answer)
     if long:  # the option's text may be long, and stands behind the letter
         candidate, answer = candidate[:LONGEST], answer[:LONGEST]
-    return _letter(candidate) is not None and _letter(candidate) == _letter(answer)
-
-
-def _letter(text: str) -> str | None:
-    text = clean(text.replace("*", "")).strip()
-    text = _INTRODUCTION.sub("", text)
-    match = re.match(
-        rf"(?:\(\s*({_LETTER})\s*\)|\[\s*({_LETTER})\s*\]|({_LETTER})(?=\s*(?:[.):,]|-\s|$)))(.*)$",
-        text,
-        re.S,
-    )
-    if match is None:
-        return None
-    letter, rest = next(group for group in match.groups()[:3] if group), match[4]
-    if _SECOND_LETTER.match(rest):
-        return None
-    return letter.upper()
+    letters = options.letter(candidate), options.letter(answer)
+    return letters[0] is not None and letters[0] == letters[1]
 
 
 def official(candidate: str, answer: str) -> bool:

@@ -81,3 +81,11 @@ def other_equations(one: str, other: str) -> bool:
     """True if both are equations with other left sides, so that equal right sides say nothing."""
     a, b = sides(one), sides(other)
     return a is not None and b is not None and a[0] != b[0]
+
+
+def other_derivative(one: str, other: str) -> bool:
+    """True if a function stands in one answer with a prime, and without it in the other: f', f."""
+    if "=" in one + other:
+        return False
+    primes = r"[A-Za-z](?=\s*(?:'|\^?\s*\{?\\prime))"
+    return len(re.findall(primes, one)) != len(re.findall(primes, other))

@@ -3,10 +3,13 @@ r"""One form for answers as models write them: signs, spaces, styles, money, uni
 Nothing here may change a value: what is ambiguous stays as it is, and math-verify decides.
 """
 
+import itertools
 import re
 import unicodedata
 from fractions import Fraction
 from typing import NamedTuple
+
+from reasoning.e2c.answers.units import MONEY, POWERS, UNITS, different_units, same_size
 
 LONGEST_NUMBER = 300
 """Characters of a number that is read here; Python refuses integers of thousands of digits."""
@@ -47,73 +50,13 @@ r"""A unit such as \mathrm{m\,s^{-2}} behind a number."""
 _SPACES = re.compile(r"(?<!\\)\\(?:[,;: ]|quad|qquad|thinspace|enspace)(?![A-Za-z])")
 _SIZES = re.compile(r"\\(?:left|right|[bB]igg?[lrm]?)(?=\W)\.?")
 
-DIMENSIONS = (
-    {
-        "mm": "mm millimeter millimetre",
-        "cm": "cm centimeter centimetre",
-        "m": "m meter metre",
-        "km": "km kilometer kilometre",
-        "in": "in inch inche",
-        "ft": "ft foot feet",
-        "yd": "yd yard",
-        "mi": "mi mile",
-    },
-    {
-        "s": "s sec second",
-        "min": "min minute",
-        "h": "h hr hour",
-        "day": "day",
-        "week": "week",
-        "month": "month",
-        "year": "yr year",
-    },
-    {
-        "mg": "mg milligram",
-        "g": "g gram",
-        "kg": "kg kilogram",
-        "oz": "oz ounce",
-        "lb": "lb pound",
-        "ton": "ton tonne",
-    },
-    {
-        "ml": "ml mL milliliter millilitre",
-        "l": "l L liter litre",
-        "gal": "gal gallon",
-        "quart": "quart",
-        "pint": "pint",
-        "cup": "cup",
-    },
-    {
-        "dollar": "dollar usd buck",
-        "cent": "cent",
-        "euro": "euro eur",
-        "yen": "yen jpy",
-        "sterling": "sterling gbp",
-        "rupee": "rupee inr",
-    },
-    {"degree": "degree deg", "radian": "radian rad"},
-    {"celsius": "celsius", "fahrenheit": "fahrenheit", "kelvin": "K kelvin"},
-    {"N": "N newton", "kN": "kilonewton"},
-    {"J": "J joule", "kJ": "kj kilojoule"},
-    {"W": "W watt", "kW": "kilowatt"},
-    {"C": "C coulomb"},
-    {"A": "A amp ampere"},
-    {"Hz": "hz hertz", "kHz": "khz kilohertz", "MHz": "mhz megahertz", "GHz": "ghz gigahertz"},
-    {"V": "V volt"},
-    {"mph": "mph", "km/h": "km/h kph kmh", "m/s": "m/s"},
-)  # fmt: skip (matrix of units)
-"""Units of one dimension: two of them in one row are never the same answer."""
-UNITS = {
-    word: (row, unit)
-    for row, units in enumerate(DIMENSIONS)
-    for unit, words in units.items()
-    for word in words.split()
+SCALES = {
+    "hundred": 10**2,
+    "thousand": 10**3,
+    "million": 10**6,
+    "billion": 10**9,
+    "trillion": 10**12,
 }
-MONEY = {unit for unit, words in UNITS.items() if words[0] == UNITS["dollar"][0]}
-MONEY |= {f"{unit}s" for unit in MONEY} | {"pound sterling"}
-SCALES = {"hundred": 2, "thousand": 3, "million": 6, "billion": 9, "trillion": 12}
-_POWERS = {"sq": "2", "square": "2", "cu": "3", "cubic": "3"}
-"""Words before a unit, and its power."""
 _NO_UNITS = frozenset(
     [
         "million",
@@ -158,7 +101,6 @@ _NO_UNITS = frozenset(
         "cos",
         "tan",
         "cot",
-        "sec",
         "csc",
         "log",
         "ln",
@@ -166,7 +108,6 @@ _NO_UNITS = frozenset(
         "pi",
         "infinity",
         "max",
-        "min",
         "lim",
         "or",
         "and",
@@ -188,6 +129,7 @@ _CURRENCY = {
     "£": "pound sterling",
     "¥": "yen",
     "₹": "rupee",
+    "¢": "cent",
     "USD": "dollar",
     "EUR": "euro",
     "GBP": "pound sterling",
@@ -197,9 +139,6 @@ _CURRENCY = {
 _DEGREES = re.compile(r"(?:\^\s*\{?\s*\\circ\s*\}?|°)[\s$]*$")
 """A sign for degrees at the end, which `clean` leaves out."""
 _WORD_UNIT = r"[A-Za-z][A-Za-z./ -]*(?:\^\{?[23]\}?)?"
-
-
-_SCALED = rf"(.*?[\d}}.])\s+({'|'.join(SCALES)})(?:\s+([A-Za-z]{{3,}}))?"
 
 
 class Quantity(NamedTuple):
@@ -219,6 +158,7 @@ def clean(text: str) -> str:
     text = _without_characters(text).translate(_SIGNS).strip()
     text = strip_delimiters(text)
     text = re.sub(r"\\degrees?(?![A-Za-z])", r"^\\circ", _MODULUS.sub("", text))
+    text = _ANGLE.sub(_in_radians, text)
     text = re.sub(r"\\(?:displaystyle|textstyle|scriptstyle|limits|rm|bf|it)(?![A-Za-z])", "", text)
     text = re.sub(r"\\(?:[dtc]|nice|s|x)frac(?![A-Za-z])", r"\\frac", text)
     text = re.sub(r"\{\s*([^{}]*?)\s*\\over(?![A-Za-z])\s*([^{}]*?)\s*\}", r"\\frac{\1}{\2}", text)
@@ -238,12 +178,29 @@ def clean(text: str) -> str:
     return re.sub(r"(?<![.])[.;,]$", "", strip_delimiters(text)).strip()
 
 
+def _in_radians(match: re.Match) -> str:
+    r"""A function of an angle in degrees as one of radians: math-verify reads none."""
+    return (
+        re.sub(rf"{_PLAIN_NUMBER}\s*{_DEGREE_SIGN}", r"\\frac{\1\\pi}{180}", match[0])
+        .replace("\\left", "")
+        .replace("\\right", "")
+    )
+
+
 def modulus(text: str) -> str | None:
     r"""The modulus behind a residue, `3 \pmod{7}`; None if there is none."""
     found = _MODULUS.search(text)
     return re.sub(r"\D", "", found[0]) if found else None
 
 
+_PLAIN_NUMBER = r"(\d+(?:\.\d+)?)"
+_DEGREE_SIGN = r"\^\s*(?:\{\s*\\circ\s*\}|\\circ(?![A-Za-z]))"
+_ANGLE = re.compile(
+    r"\\(?:sin|cos|tan|cot|sec|csc)(?![A-Za-z])(?:\s*\^\s*(?:\{\d\}|\d))?\s*"
+    rf"(?:(?:\\left)?\([^()]*{_DEGREE_SIGN}[^()]*\)|\{{\s*{_PLAIN_NUMBER}\s*{_DEGREE_SIGN}\s*\}}"
+    rf"|{_PLAIN_NUMBER}\s*{_DEGREE_SIGN})"
+)
+"""A function of an angle in degrees, \\cos 60^\\circ."""
 _SENTENCE = re.compile(
     r"^(?:the\s+)?(?:final\s+)?answer\s*(?:is|[:=])\s*:?\s*(?=\S)", re.IGNORECASE
 )
@@ -294,6 +251,8 @@ def whole_form(text: str) -> str:
         return r"\emptyset"
     if re.fullmatch(r"\{[^{}]*,[^{}]*\}", plain):
         return rf"\{plain[:-1]}\}}"
+    if without := _WITHOUT_POINTS.fullmatch(plain):
+        return _all_but(without[1] or without[2] or without[3]) or text
     ends = re.fullmatch(
         r"(?:\\left)?\s*([\[\]])([^\[\]]*[,;][^\[\]]*?)(?:\\right)?\s*([\[\]])", plain
     )
@@ -301,6 +260,30 @@ def whole_form(text: str) -> str:
         low = "[" if ends[1] == "[" else "("
         return f"{low}{ends[2]}{']' if ends[3] == ']' else ')'}"
     return text
+
+
+_REALS = r"(?:\\mathbb\s*(?:\{R\}|R)|ℝ|\\R(?![A-Za-z]))"
+_WITHOUT_POINTS = re.compile(
+    rf"(?:[a-z]\s*(?:\\in|∈)\s*)?{_REALS}\s*(?:\\setminus|\\backslash|\\smallsetminus|∖|-|−|\\)\s*"
+    r"(?:\\left)?\\?\{([^{}]*?)(?:\\right)?\\?\}"
+    r"|(?:\\text\s*\{\s*)?all real(?: number)?s?,? (?:except(?: for)?|but|other than)\s*\}?([^{}]*)"
+    r"|[a-z]\s*(?:\\neq?(?![A-Za-z])|≠|!=)\s*([^<>=]*)"
+)
+"""The real line without some points, in the forms in which it is written."""
+
+
+def _all_but(points: str) -> str | None:
+    r"""The union of intervals between points, `0, \frac12`; None if one is no plain number."""
+    listed = re.sub(r"(?:[a-z]\s*)?(?:\\neq?(?![A-Za-z])|≠|!=)|[$]", "", points)
+    parts = [
+        part for part in re.split(r",|\band\b|\bor\b|\\text\s*\{[^{}]*\}", listed) if part.strip()
+    ]
+    values = [rational(part.strip()) for part in parts]
+    if not parts or (None in values and len(parts) > 1):
+        return None
+    order = sorted(range(len(parts)), key=lambda place: values[place] or 0)
+    ends = [r"-\infty", *(parts[place].strip() for place in order), r"\infty"]
+    return r"\cup ".join(f"({low},{high})" for low, high in itertools.pairwise(ends))
 
 
 def strip_delimiters(text: str) -> str:
@@ -352,14 +335,14 @@ def quantity(text: str) -> Quantity | None:
     if match := re.fullmatch(r"(.*?[\d}.])\s*\^\\circ\s*([CF])", text):
         text, unit = match[1], {"C": "celsius", "F": "fahrenheit"}[match[2]]
     if match := re.fullmatch(
-        r"([+-]?)\s*(?:(?:US|CA|AU|NZ|HK|A|C|S)?\s?\\?([$€£¥₹])|(USD|EUR|GBP|INR|Rs)\b\.?)\s*(.*)",
+        r"([+-]?)\s*(?:(?:US|CA|AU|NZ|HK|A|C|S)?\s?\\?([$€£¥₹¢])|(USD|EUR|GBP|INR|Rs)\b\.?)\s*(.*)",
         text,
     ):
         unit = _CURRENCY[match[2] or match[3]]
         text = match[1] + match[4]
     if match := re.fullmatch(r"(.*?[\d}.])\s*(?:\\?%|\\?percent|per cent)", text):
         text, percent = match[1], True
-    elif match := re.fullmatch(r"(.*?[\d}.])\s*\\?([$€£¥₹])", text):
+    elif match := re.fullmatch(r"(.*?[\d}.])\s*\\?([$€£¥₹¢])", text):
         text, unit = match[1], _CURRENCY[match[2]]
     elif match := re.fullmatch(
         rf"(.*?[\d}}.])\s+({'|'.join(SCALES)})(?:\s+([A-Za-z]{{3,}}))?", text
@@ -367,7 +350,7 @@ def quantity(text: str) -> Quantity | None:
         value, found = rational(match[1]), _unit(match[3], True) if match[3] else unit
         if value is None or found is None:
             return None
-        return Quantity(value * 10 ** SCALES[match[2]], percent, found)
+        return Quantity(value * SCALES[match[2]], percent, found)
     elif match := re.fullmatch(rf"(.*?[\d}}.])(\s*)({_WORD_UNIT})", text):
         found = _unit(match[3], bool(match[2]))
         if found is None:
@@ -390,7 +373,7 @@ def _unit(words: str, spaced: bool) -> str | None:
     if not lowered or any(word in _NO_UNITS for word in lowered):
         return None
     short = [word for word in lowered if len(word) < 3 and word not in UNITS and "/" not in word]
-    if any(word not in _POWERS for word in short):
+    if any(word not in POWERS for word in short):
         return None  # short words are variables as likely as units
     if len(plain) == 1 and not spaced:
         return None
@@ -404,7 +387,7 @@ _MIXED = r"([+-]?)\s*(\d+)\s*(?:\\frac\s*\{(\d+)\}\s*\{(\d+)\}|\s(\d+)/(\d+))"
 
 def rational(text: str) -> Fraction | None:
     r"""The exact value of a plain number in digits: 7, 1,234, .5, 3/4, \frac{3}{4}, 2\frac{1}{2},
-    1.8e1, 3.5\times 10^{4}, 0.\overline{3}; None for anything else.
+    1.8e1, 3.5\times 10^{4}, 2^{10}, 0.\overline{3}; None for anything else.
     """
     text = text.strip()
     if len(text) > LONGEST_NUMBER or not text:
@@ -443,6 +426,11 @@ def rational(text: str) -> Fraction | None:
         if digits is None or abs(power) > LARGEST_EXPONENT:
             return None
         return digits * Fraction(10) ** power
+    if match := re.fullmatch(r"([+-]?)(\d{1,6})\^(?:\{([+-]?\d{1,3})\}|(\d))", text):
+        root, power = int(match[2]), int(match[3] or match[4])
+        if abs(power) > LARGEST_EXPONENT or root == 0:
+            return None
+        return Fraction(root) ** power * (-1 if match[1] == "-" else 1)
     return _decimal(text)
 
 
@@ -490,11 +478,14 @@ def may_be_list(text: str) -> bool:
 
 
 def same_quantity(one: Quantity, other: Quantity) -> bool:
-    """Equal values in no two units of one dimension; 50 % equals 50 as well as .5, and a decimal of
-    six digits and more equals what it was rounded from.
+    """Equal values in no two units of one dimension, or equal sizes, such as 18 cents and $0.18;
+    50 % equals 50 as well as .5, and a decimal of six digits and more equals what it was rounded
+    from.
     """
     if different_units(one.unit, other.unit):
-        return False
+        if one.percent or other.percent:
+            return False
+        return same_size((one.value, one.unit), (other.value, other.unit))
     if one.value == other.value and one.percent == other.percent:
         return True
     if one.percent != other.percent:
@@ -516,26 +507,6 @@ def unit_behind(text: str) -> str:
         return ""
     words = " ".join(match[1].lower().replace(".", "").split())
     return re.sub(r"[\^{}]", "", words + re.sub(r"\s", "", match[2] or ""))
-
-
-def different_units(one: str, other: str) -> bool:
-    """True if both are known units of one dimension, and not the same, or not to the same power;
-    of quotients such as m/s and km per hour, if that holds of their parts.
-    """
-    parts = [re.split(r"\s*/\s*|\s+per\s+", words) for words in (one, other)]
-    if len(parts[0]) == len(parts[1]) > 1:
-        return any(different_units(a, b) for a, b in zip(*parts, strict=True))
-
-    def known(words: str) -> tuple[tuple[int, str], str] | None:
-        first, *_, word = words.split() * 2 if words else ("", "")
-        bare = re.sub(r"[23]$", "", word)
-        unit = UNITS.get(bare) or UNITS.get(bare.rstrip("s"))
-        return None if unit is None else (unit, word.removeprefix(bare) or _POWERS.get(first, ""))
-
-    a, b = known(one), known(other)
-    if a is None or b is None:
-        return False
-    return a[0][0] == b[0][0] and a != b
 
 
 def bare(text: str) -> str:

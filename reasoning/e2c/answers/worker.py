@@ -17,6 +17,7 @@ MEMORY = 6 << 30
 """Bytes of address space."""
 PROBE = 7919
 TOLERANCE = 1e-6
+EXACT = 1e-12
 
 
 def same(gold: str, candidate: str) -> bool:
@@ -26,7 +27,12 @@ def same(gold: str, candidate: str) -> bool:
     gold, candidate = apart(gold, candidate)
     read_gold, read_candidate = read(gold), read(candidate)
     if not verify(read_gold, read_candidate, timeout_seconds=None):
-        return False
+        complex_pair = imaginary(read_gold), imaginary(read_candidate)
+        if complex_pair == (read_gold, read_candidate):
+            return False
+        read_gold, read_candidate = complex_pair
+        if not equal_numbers(first_expression(read_gold), first_expression(read_candidate)):
+            return False
     pair = first_expression(read_gold), first_expression(read_candidate)
     if None in pair:
         return True
@@ -58,6 +64,29 @@ def read(text: str) -> list:
     from math_verify import parse
 
     return parse(f"${text}$", parsing_timeout=None)
+
+
+def imaginary(found: list) -> list:
+    r"""A reading in which the variable i is the imaginary unit, as in e^{i\pi}."""
+    import sympy
+
+    return [with_unit(item) if isinstance(item, sympy.Expr) else item for item in found]
+
+
+def with_unit(expression):
+    """The expression with the imaginary unit for i, if that is its only variable."""
+    import sympy
+
+    names = {symbol.name: symbol for symbol in expression.free_symbols}
+    return expression.subs(names["i"], sympy.I) if set(names) == {"i"} else expression
+
+
+def equal_numbers(one, other) -> bool:
+    """True for two numbers, complex ones too, that agree to rounding."""
+    if one is None or other is None or one.free_symbols or other.free_symbols:
+        return False
+    a, b = complex(one.evalf(20)), complex(other.evalf(20))
+    return abs(a - b) <= EXACT * max(abs(a), abs(b))
 
 
 def first_expression(found: list):
@@ -102,6 +131,8 @@ def whole(text: str, found) -> bool:
         other = first_expression(read(probe))
         if other is None:
             return False
+        if not found.free_symbols:
+            other = with_unit(other)
         gap = sympy.simplify(other - found - PROBE)
         if gap != 0 and not (gap.is_number and abs(gap.evalf()) < 1e-6):
             return False

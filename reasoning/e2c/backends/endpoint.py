@@ -108,11 +108,9 @@ class Endpoint:
             fatal = fatal or [e for e in failures if not TOO_LONG.search(str(e))]
         if fatal:
             kept = (
-                f"{good} of {len(found)} replies are kept"
-                if self.config.cache
-                else "nothing was kept"
+                f"; {good} of {len(found)} replies are kept" if good and self.config.cache else ""
             )
-            raise type(fatal[0])(f"{fatal[0]}; {kept}") from fatal[0]
+            raise type(fatal[0])(f"{fatal[0]}{kept}") from fatal[0]
         for error in failures:
             log(f"skipped a request: {error}")
         return found
@@ -164,10 +162,10 @@ class Endpoint:
         values = logprobs["token_logprobs"] if logprobs else []
         total = sum(values) if values and None not in values else None
         tokens = _tokens(read, values)
-        prompt = read.prompt_tokens
-        if prompt is None:
-            prompt = _estimate(ask.prompt.user + ask.prompt.prefill)
-        counted = _count(read) is not None and read.prompt_tokens is not None
+        sent = ask.prompt.user + ask.prompt.prefill
+        # a server that counts 0 tokens of a text counts none at all
+        prompt = read.prompt_tokens or (_estimate(sent) if sent else 0)
+        counted = _count(read) is not None and bool(read.prompt_tokens or not sent)
         finished = read.finished or _stopped_early(read, ask.sampling.max_tokens)
         return Completion(text, tokens, finished, total, prompt, estimated=not counted)
 
@@ -178,7 +176,7 @@ class Endpoint:
         values = [value for offset, value in pairs if offset >= start]
         whole = logprobs["text_offset"][:1] == [0] and values and None not in values
         if weigh.continuation and not whole:  # nothing counted would be the likeliest of all
-            raise NoAnswer(f"the server at {self.client.shown} {NO_ECHO}")
+            raise Rejected(f"the server {NO_ECHO}")
         return Completion(
             weigh.continuation,
             len(values),
@@ -247,9 +245,9 @@ def _echoed(reply: Any) -> dict:
     """The log-probabilities of an echoed prompt.
 
     Raises:
-      ValueError: the server gives none.
+      Rejected: the server gives none, and would give none to another try.
     """
     found = _numbers(reply["choices"][0], offsets=True)
     if found is None:
-        raise ValueError(f"it {NO_ECHO}")
+        raise Rejected(f"the server {NO_ECHO}")
     return found

@@ -19,7 +19,7 @@ from reasoning.e2c.evaluate.scores import bootstrap, mean_pass_at_k, pass_at_1
 from reasoning.e2c.policies.by_name import POLICIES, check_policy
 from reasoning.e2c.policies.settings import Settings
 from reasoning.e2c.policies.votes import majority
-from reasoning.e2c.records import Appended
+from reasoning.e2c.records import Appended, warn_of_other_servers
 
 
 @dataclass(frozen=True)
@@ -39,6 +39,8 @@ class Evaluation:
     """Seed of sampling."""
     source: str = ""
     """Names model and data."""
+    server: str = ""
+    """Address of the server, if there is one; a change is warned of, and recorded."""
 
     @property
     def kind(self) -> dict[str, Any]:
@@ -86,6 +88,8 @@ def evaluate(
                 f"{file.path}, line {number}, is about another problem {place} than the file has "
                 "now: choose another --out"
             )
+    if asked.server:
+        warn_of_other_servers(file, asked.server, file.path)
     done = {(record["problem"], record["sample"]) for record in file}
     left = [
         (number, sample)
@@ -159,6 +163,7 @@ def _run(asked: Evaluation, tasks, part, backend, file):
                 | {"generated": result.ledger.generated, "prefill": result.ledger.prefill}
                 | ({"errors": result.ledger.errors} if result.ledger.errors else {})
                 | ({"estimated": True} if result.ledger.estimated else {})
+                | ({"server": asked.server} if asked.server else {})
             )
 
 

@@ -136,7 +136,13 @@ def model_config(folder: Path, local: LocalModel) -> dict[str, Any]:
       UserError: another family, or a field is missing.
     """
     stored = json.loads((folder / "config.json").read_text())
-    family = stored.get("model_type") if local.family == "auto" else local.family
+    kind = stored.get("model_type")
+    family = kind if local.family == "auto" else local.family
+    if kind in ("qwen3", "llama") and kind != family:
+        raise UserError(
+            f"{folder / 'config.json'} says model_type {kind!r}, and the family asked for is "
+            f"{family!r}: leave --model.family at auto"
+        )
     if family not in ("qwen3", "llama"):
         raise UserError(
             f"{folder / 'config.json'} says model_type {family!r}: only qwen3 and llama are loaded"

@@ -67,3 +67,24 @@ def test_data_is_read_before_the_model_and_no_folder_is_left(tmp_path, monkeypat
     with pytest.raises(UserError, match=stated):
         rl.train(LocalModel(path=tmp_path), RLTraining(data=file), tmp_path / "run")
     assert not (tmp_path / "run").exists()
+
+
+def test_another_server_under_the_same_name_is_said(tmp_path, capsys):
+    """Servers move, so a file may go on; but two models under one name would be mixed silently."""
+    from reasoning.e2c.records import warn_of_other_servers
+
+    records = [{"problem": 0, "server": "http://one/v1"}, {"problem": 1}]
+    warn_of_other_servers(records, "http://one/v1", tmp_path)
+    assert not capsys.readouterr().out
+    warn_of_other_servers(records, "http://two/v1", tmp_path)
+    assert (
+        "continues what http://one/v1 answered, now with http://two/v1" in capsys.readouterr().out
+    )
+
+
+def test_a_family_that_the_checkpoint_is_not_of_is_refused(tmp_path):
+    from reasoning.e2c.llm.load import model_config
+
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": "llama"}))
+    with pytest.raises(UserError, match="'llama', and the family asked for is 'qwen3'"):
+        model_config(tmp_path, LocalModel(path=tmp_path, family="qwen3"))

@@ -242,6 +242,7 @@ def test_a_server_that_does_not_echo_prompts_cannot_weigh(serve, tmp_path, offse
         endpoint(server, tmp_path, template="{user}{prefill}").weigh(
             [Weigh("judge", Prompt("ab", "cd"), "ef")]
         )
+    assert len(server.bodies) == 1  # another try would get no more
 
 
 def test_a_fault_of_all_requests_is_none_of_the_items(serve, tmp_path):
@@ -262,6 +263,15 @@ def test_a_text_of_no_tokens_was_not_counted(serve, tmp_path):
     server = serve(lambda body, number: (200, {"choices": [{"text": "abcde"}], "usage": usage}))
     ((found,),) = endpoint(server, tmp_path).complete(ASKS[1:])
     assert (found.tokens, found.estimated) == (2, True)
+
+
+def test_a_server_that_counts_nothing_is_estimated(serve, tmp_path):
+    usage = {"prompt_tokens": 0, "completion_tokens": 0}
+    server = serve(lambda body, number: (200, {"choices": [{"text": "abcde"}], "usage": usage}))
+    ((found,),) = endpoint(server, tmp_path).complete(
+        [Ask("plan", Prompt("12345678"), Sampling(9))]
+    )
+    assert (found.tokens, found.prompt_tokens, found.estimated) == (2, 2, True)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,46 @@
+"""Letters of options, in multiple choice and where a formula may stand as well."""
+
+import pytest
+
+from reasoning.e2c.answers.checkers import math_verify, multiple_choice
+from reasoning.e2c.answers.options import letter
+
+NAMED = [
+    (r"\textbf{(C) }12", "C"),
+    (r"\textbf{(C)}\ 12", "C"),
+    ("{B}", "B"),
+    ('"B"', "B"),
+    ("“B”", "B"),
+    ("<B>", "B"),
+    ("_B_", "B"),
+    ("A. 5", "A"),
+    ("A: 5", "A"),
+    ("(A) 5", "A"),
+    ("Option B", "B"),
+    ("the answer is (b).", "B"),
+]
+
+
+@pytest.mark.parametrize("text, named", NAMED)
+def test_an_option_is_read_in_any_dress(text, named):
+    assert letter(text) == named
+    assert multiple_choice(text, named) and multiple_choice(named, text)
+
+
+@pytest.mark.parametrize("text, named", NAMED)
+def test_an_option_equals_its_letter_among_formulas_too(text, named):
+    pytest.importorskip("math_verify", reason="math-verify is in the extra llm")
+    assert math_verify(text, named)
+
+
+@pytest.mark.parametrize("text", ["(B) 5 and (C) 6", "A and B", r"\textbf{(C)}, 12 or (D)", "B}"])
+def test_two_options_are_none(text):
+    assert letter(text) is None
+
+
+@pytest.mark.parametrize(
+    "pair", [("A - 5", "A"), ("A+B", "A"), ("A, B", "A"), ("12", "(A) 12"), ("5", "A"), ("AB", "A")]
+)
+def test_formulas_are_no_options(pair):
+    pytest.importorskip("math_verify", reason="math-verify is in the extra llm")
+    assert not math_verify(*pair)
