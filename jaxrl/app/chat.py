@@ -293,7 +293,7 @@ class Client:
           api: chat or completions.
           body: of the request; `extra` is added.
           check: raises ValueError, KeyError, IndexError or TypeError for a reply that cannot be
-            used; it is then asked for again.
+            used; it is then asked for again. A UserError ends the request.
 
         Returns:
           The whole reply.
@@ -311,7 +311,7 @@ class Client:
                 return found
             except FileNotFoundError:
                 pass
-            except UNREADABLE:
+            except (*UNREADABLE, UserError):
                 file.unlink(missing_ok=True)  # damaged, or of an earlier version
         reply = self._masked(self._ask_until_answered(api, full, check))
         if file is not None:

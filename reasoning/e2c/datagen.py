@@ -160,8 +160,6 @@ def generate(
                 f"{file.path}, line {number}, was made with another {', '.join(other)}: choose "
                 "another --out"
             )
-    if config.server:
-        warn_of_other_servers(file, config.server, file.path)
     done = {r["question"] for r in file if not ("rejected" in r and r.get("errors"))}
     place = {question.question: number for number, question in enumerate(questions)}
     left = [
@@ -169,6 +167,8 @@ def generate(
         for q in {question.question: question for question in questions}.values()
         if q.question not in done
     ]
+    if config.server and left:
+        warn_of_other_servers(file, config.server, file.path)
     for start in range(0, len(left), config.batch):
         part = left[start : start + config.batch]
         by_text = {question.question: question for question in part}

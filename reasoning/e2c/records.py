@@ -118,7 +118,7 @@ def warn_of_other_servers(records: Iterable[Record], server: str, path: Path) ->
     """Say so if lines of a file came from a server at another address: it may run another model
     under the same name. It is not refused, since servers move.
     """
-    others = sorted({r["server"] for r in records if r.get("server", server) != server})
+    others = sorted({str(r["server"]) for r in records if r.get("server", server) != server})
     if others:
         log(
             f"{path} continues what {', '.join(others)} answered, now with {server}: choose "

@@ -101,7 +101,7 @@ def math_verify(candidate: str, answer: str) -> bool:
     if None not in names and names[0] != names[1]:
         return False
     if different_units(unit_behind(candidate), unit_behind(answer)):
-        return _by_numbers(candidate, answer) or False  # 18 cents are $0.18
+        return bool(_by_numbers(candidate, answer))  # 18 cents are $0.18
     if opposite(candidate, answer) or other_derivative(candidate, answer):
         return False
     verdict = _by_rules(candidate, answer)
@@ -151,8 +151,11 @@ def _by_rules(candidate: str, answer: str) -> bool | None:
         return True
     if (order := _same_points(bare(candidate), bare(answer))) is not None:
         return order
-    if (same_option := options.same_in_mathematics(candidate, answer)) is not None:
-        return same_option
+    labels, (candidate, answer) = options.apart(candidate, answer)
+    if labels is not None:
+        return labels
+    if (verdict := _by_numbers(candidate, answer)) is not None:
+        return verdict
     time, other_time = time_of_day(candidate), time_of_day(answer)
     if time is not None and other_time is not None:
         return _same_time(time, other_time)

@@ -84,8 +84,11 @@ def other_equations(one: str, other: str) -> bool:
 
 
 def other_derivative(one: str, other: str) -> bool:
-    """True if a function stands in one answer with a prime, and without it in the other: f', f."""
+    """True if functions stand in one answer with other primes than in the other: f', f or f''."""
     if "=" in one + other:
         return False
-    primes = r"[A-Za-z](?=\s*(?:'|\^?\s*\{?\\prime))"
-    return len(re.findall(primes, one)) != len(re.findall(primes, other))
+    counts = []
+    for text in (one, other):
+        marks = re.findall(r"(?<=[A-Za-z)}])((?:\s*\^?\s*\{?\s*(?:'|\\prime)+\s*\}?)+)", text)
+        counts.append(sum(len(re.findall(r"'|\\prime", mark)) for mark in marks))
+    return counts[0] != counts[1]

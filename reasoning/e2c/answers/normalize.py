@@ -9,7 +9,7 @@ import unicodedata
 from fractions import Fraction
 from typing import NamedTuple
 
-from reasoning.e2c.answers.units import MONEY, POWERS, UNITS, different_units, same_size
+from reasoning.e2c.answers.units import POWERS, UNITS, different_units, measure, same_size, unit_of
 
 LONGEST_NUMBER = 300
 """Characters of a number that is read here; Python refuses integers of thousands of digits."""
@@ -53,7 +53,9 @@ _SIZES = re.compile(r"\\(?:left|right|[bB]igg?[lrm]?)(?=\W)\.?")
 SCALES = {
     "hundred": 10**2,
     "thousand": 10**3,
+    "lakh": 10**5,
     "million": 10**6,
+    "crore": 10**7,
     "billion": 10**9,
     "trillion": 10**12,
 }
@@ -65,6 +67,10 @@ _NO_UNITS = frozenset(
         "thousand",
         "hundred",
         "dozen",
+        "gross",
+        "mil",
+        "lakh",
+        "crore",
         "score",
         "half",
         "halves",
@@ -179,7 +185,7 @@ def clean(text: str) -> str:
 
 
 def _in_radians(match: re.Match) -> str:
-    r"""A function of an angle in degrees as one of radians: math-verify reads none."""
+    r"""A function of an angle in radians instead of degrees, which math-verify does not read."""
     return (
         re.sub(rf"{_PLAIN_NUMBER}\s*{_DEGREE_SIGN}", r"\\frac{\1\\pi}{180}", match[0])
         .replace("\\left", "")
@@ -252,7 +258,8 @@ def whole_form(text: str) -> str:
     if re.fullmatch(r"\{[^{}]*,[^{}]*\}", plain):
         return rf"\{plain[:-1]}\}}"
     if without := _WITHOUT_POINTS.fullmatch(plain):
-        return _all_but(without[1] or without[2] or without[3]) or text
+        points = without[1] or without[2] or without[4]
+        return _all_but(points, without[3] or "") or text
     ends = re.fullmatch(
         r"(?:\\left)?\s*([\[\]])([^\[\]]*[,;][^\[\]]*?)(?:\\right)?\s*([\[\]])", plain
     )
@@ -264,20 +271,26 @@ def whole_form(text: str) -> str:
 
 _REALS = r"(?:\\mathbb\s*(?:\{R\}|R)|ℝ|\\R(?![A-Za-z]))"
 _WITHOUT_POINTS = re.compile(
-    rf"(?:[a-z]\s*(?:\\in|∈)\s*)?{_REALS}\s*(?:\\setminus|\\backslash|\\smallsetminus|∖|-|−|\\)\s*"
-    r"(?:\\left)?\\?\{([^{}]*?)(?:\\right)?\\?\}"
-    r"|(?:\\text\s*\{\s*)?all real(?: number)?s?,? (?:except(?: for)?|but|other than)\s*\}?([^{}]*)"
-    r"|[a-z]\s*(?:\\neq?(?![A-Za-z])|≠|!=)\s*([^<>=]*)"
+    rf"(?:[a-z]\s*(?:\\in|∈)\s*)?{_REALS}\s*"
+    r"(?:\\setminus|\\backslash|\\smallsetminus|∖|-|−|\\)\s*"
+    r"(?:\\left)?\\?\{((?:[^{}]|\{[^{}]*\})*?)(?:\\right)?\\?\}"
+    r"|(?:\\text\s*\{\s*)?[Aa]ll real(?: number)?s?,? "
+    r"(?:except(?: for)?|but|other than)\s*\}?([^{}]*)"
+    r"|([a-z])\s*(?:\\neq?(?![A-Za-z])|≠|!=)\s*([^<>=]*)"
 )
 """The real line without some points, in the forms in which it is written."""
 
 
-def _all_but(points: str) -> str | None:
-    r"""The union of intervals between points, `0, \frac12`; None if one is no plain number."""
+def _all_but(points: str, letter: str = "") -> str | None:
+    r"""The union of intervals between points, `0, \frac12`; None if one is no plain number, or
+    another variable than `letter` is not equal to it.
+    """
+    named = re.findall(r"([A-Za-z])\s*(?:\\neq?(?![A-Za-z])|≠|!=)", points)
+    if any(other != letter for other in named):
+        return None
     listed = re.sub(r"(?:[a-z]\s*)?(?:\\neq?(?![A-Za-z])|≠|!=)|[$]", "", points)
-    parts = [
-        part for part in re.split(r",|\band\b|\bor\b|\\text\s*\{[^{}]*\}", listed) if part.strip()
-    ]
+    listed = re.sub(r"\\text\s*\{\s*(?:,|and|or)\s*\}", ",", listed)
+    parts = [part for part in re.split(r",|\band\b|\bor\b", listed) if part.strip()]
     values = [rational(part.strip()) for part in parts]
     if not parts or (None in values and len(parts) > 1):
         return None
@@ -326,19 +339,24 @@ def quantity(text: str) -> Quantity | None:
     r"""The exact value of an integer, decimal, fraction, mixed number, power of ten, amount of
     money or percentage, maybe with a unit, maybe behind `x =`; None for anything else.
     """
-    unit, percent = "degree" if _DEGREES.search(text) else "", False
+    unit, percent = "degree" if _DEGREES.search(text) else unit_behind(text), False
     text = clean(text)
     if len(text) > LONGEST_NUMBER:
         return None
     if match := re.fullmatch(r"[A-Za-z][A-Za-z0-9_{}+*()\\ ^-]*=\s*([^=]+)", text):
         text = match[1].strip()
-    if match := re.fullmatch(r"(.*?[\d}.])\s*\^\\circ\s*([CF])", text):
-        text, unit = match[1], {"C": "celsius", "F": "fahrenheit"}[match[2]]
+    if (total := _in_two_units(text)) is not None:
+        return total
+    if match := re.fullmatch(r"(.*?[\d}.])\s*\^\\circ\s*([CFK])", text):
+        text, unit = match[1], {"C": "celsius", "F": "fahrenheit", "K": "kelvin"}[match[2]]
+    elif match := re.fullmatch(r"([^'\"′″]*\d)\s*(['′]|\"|″|'')", text):
+        text, unit = match[1], "ft" if match[2] in "'′" else "in"
+    currency = ""
     if match := re.fullmatch(
         r"([+-]?)\s*(?:(?:US|CA|AU|NZ|HK|A|C|S)?\s?\\?([$€£¥₹¢])|(USD|EUR|GBP|INR|Rs)\b\.?)\s*(.*)",
         text,
     ):
-        unit = _CURRENCY[match[2] or match[3]]
+        unit = currency = _CURRENCY[match[2] or match[3]]
         text = match[1] + match[4]
     if match := re.fullmatch(r"(.*?[\d}.])\s*(?:\\?%|\\?percent|per cent)", text):
         text, percent = match[1], True
@@ -355,7 +373,8 @@ def quantity(text: str) -> Quantity | None:
         found = _unit(match[3], bool(match[2]))
         if found is None:
             return None
-        text, unit = match[1], found
+        priced = currency and currency not in found  # $24 per hour
+        text, unit = match[1], f"{currency} {found}" if priced else found
     value = rational(text)
     if value is None:
         return None
@@ -372,17 +391,34 @@ def _unit(words: str, spaced: bool) -> str | None:
     lowered = [word.lower() for word in given]
     if not lowered or any(word in _NO_UNITS for word in lowered):
         return None
-    short = [word for word in lowered if len(word) < 3 and word not in UNITS and "/" not in word]
-    if any(word not in POWERS for word in short):
+    kept = [word if word in UNITS else word.lower() for word in given]  # mW is not MW
+    short = [word for word in kept if len(word) < 3 and not unit_of(word) and "/" not in word]
+    if any(word not in POWERS and word not in ("a", "an") for word in short):
         return None  # short words are variables as likely as units
     if len(plain) == 1 and not spaced:
         return None
-    return " ".join(lowered) + (
-        match[0].strip("^{}") if (match := re.search(r"\^.*", words)) else ""
-    )
+    power = re.search(r"\^.*", words)
+    return " ".join(kept) + (re.sub(r"[\^{}]", "", power[0]) if power else "")
 
 
-_MIXED = r"([+-]?)\s*(\d+)\s*(?:\\frac\s*\{(\d+)\}\s*\{(\d+)\}|\s(\d+)/(\d+))"
+_TWO_UNITS = re.compile(
+    r"(\d+(?:\.\d+)?)\s*([A-Za-z]+\.?|')(?:,|\s+and)?\s*(\d+(?:\.\d+)?)\s*([A-Za-z]+|\"|'')\.?"
+)
+
+
+def _in_two_units(text: str) -> Quantity | None:
+    """The value of `1 hour 30 minutes`, in the second unit; None for anything else."""
+    match = _TWO_UNITS.fullmatch(text)
+    if match is None:
+        return None
+    marks = {"'": "ft", "''": "in", '"': "in"}
+    large, small = (marks.get(word, word.strip(".")) for word in (match[2], match[4]))
+    if not unit_of(large) or not unit_of(small):
+        return None
+    a, b = measure(large), measure(small)
+    if a.size is None or b.size is None or a.dimensions != b.dimensions or a.size <= b.size:
+        return None
+    return Quantity(Fraction(match[1]) * a.size / b.size + Fraction(match[3]), unit=small)
 
 
 def rational(text: str) -> Fraction | None:
@@ -478,9 +514,8 @@ def may_be_list(text: str) -> bool:
 
 
 def same_quantity(one: Quantity, other: Quantity) -> bool:
-    """Equal values in no two units of one dimension, or equal sizes, such as 18 cents and $0.18;
-    50 % equals 50 as well as .5, and a decimal of six digits and more equals what it was rounded
-    from.
+    """Equal values without units that differ, or equal sizes, such as 18 cents and $0.18. 50 %
+    equals 50 as well as .5; a decimal of six digits and more equals what it was rounded from.
     """
     if different_units(one.unit, other.unit):
         if one.percent or other.percent:
@@ -490,7 +525,7 @@ def same_quantity(one: Quantity, other: Quantity) -> bool:
         return True
     if one.percent != other.percent:
         plain, percent = (other, one) if one.percent else (one, other)
-        if plain.unit in MONEY:
+        if measure(plain.unit).over:
             return False
         return plain.value in (percent.value, percent.value / 100)
     for decimal, exact in ((one, other), (other, one)):
@@ -501,12 +536,22 @@ def same_quantity(one: Quantity, other: Quantity) -> bool:
 
 
 def unit_behind(text: str) -> str:
-    r"""The words of a unit in `\text{}` behind anything, as `different_units` reads them."""
-    match = _UNIT_IN_TEXT.search(strip_delimiters(text.translate(_SIGNS).strip()))
+    r"""The words of a unit in `\text{}` behind anything, as `different_units` reads them; with
+    negative powers, m\,s^{-2}, as a quotient.
+    """
+    plain = strip_delimiters(text.translate(_SIGNS).strip())
+    if match := _NEGATIVE_POWERS.search(plain):
+        words = re.sub(r"\\(?:text|mathrm)\s*|\\[,;: ]|\\cdot|[{}]|\^(?=\d)", " ", match[0])
+        over, under = [], []
+        for word in re.findall(r"([A-Za-z]+)\s*(\^?\s*-?\d?)", words):
+            power = re.sub(r"[\s^]", "", word[1])
+            (under if "-" in power else over).append(word[0] + power.strip("-").replace("1", ""))
+        return " ".join(over) + " per " + " ".join(under)
+    match = _UNIT_IN_TEXT.search(plain)
     if match is None:
         return ""
-    words = " ".join(match[1].lower().replace(".", "").split())
-    return re.sub(r"[\^{}]", "", words + re.sub(r"\s", "", match[2] or ""))
+    words = [word if word in UNITS else word.lower() for word in match[1].replace(".", "").split()]
+    return re.sub(r"[\^{}]", "", " ".join(words) + re.sub(r"\s", "", match[2] or ""))
 
 
 def bare(text: str) -> str:
@@ -541,9 +586,6 @@ def time_of_day(text: str) -> tuple[int, int, str] | None:
     if match is None or not (match[2] or match[3]):
         return None
     return int(match[1]), int(match[2] or 0), (match[3] or "").lower()
-
-
-_ALL_TEXT = re.compile(r"\s*\$?\s*\\(?:text(?:bf|it|rm)?|mathrm|mbox)\s*\{[^{}]*\}\s*\$?\s*\.?\s*")
 
 
 def words_of(text: str) -> str | None:

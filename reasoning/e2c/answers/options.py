@@ -16,16 +16,19 @@ _SECOND_LETTER = re.compile(
 )
 """Another letter behind the first: B and C, B) or C), B - C, B.C; but "B. C" is B, whose text is C.
 """
-_SECOND_OPTION = re.compile(rf"(?:\band|\bor|[,;&/])\s*\(\s*{_LETTER}\s*\)")
-"""Another option behind the text of the first: (B) 5 and (C) 6."""
+_SECOND_OPTION = re.compile(r"(?:\band|\bor|[,;&/])\s*(?:\(\s*[A-J]\s*\)|[A-J]\))")
+"""Another option behind the text of the first: (B) 5 and (C) 6; but (D) Both (A) and (B) is D."""
+_OF_OTHERS = re.compile(r"[\s.):,]*(?:both|neither|either|all|none|only)\b", re.IGNORECASE)
 _QUOTES = (("{", "}"), ("<", ">"), ('"', '"'), ("'", "'"), ("“", "”"), ("‘", "’"), ("_", "_"))
-_OPTION = re.compile(
-    r"\s*(?:(?:(?:the\s+)?(?:correct\s+)?(?:answer|option|choice)\s*(?:is\s*)?:?\s*)"
-    r"\(?([A-J])\)?[.:]?|\(\s*([A-J])\s*\)(?:\s*[^\s+*/^=<>-].*)?|([A-J])(?:[.)]\s*|:\s+)"
-    r"(?![+*/^=<>-]).*)\s*",
-    re.IGNORECASE | re.DOTALL,
+_LABEL = re.compile(
+    r"(?:(?i:(?:the\s+)?(?:correct\s+)?(?:answer|option|choice)\s*(?:is\s*)?:?\s*\(?([A-J])\)?[.:]?)"
+    r"|\(([A-J])\)|([A-J])[.:)])(?:\s+(?=[\w$-]|\\(?:frac|sqrt|pi|\$))(.*))?",
+    re.DOTALL,
 )
-"""What is an option, and no formula: (C), (C) 12, A. 5, option B."""
+"""An option among formulas: a capital letter in brackets or before a point, alone or before a blank
+and its text; (A)\\cup B and A - 5 are formulas.
+"""
+_OTHER_LABEL = re.compile(r"\([A-Ja-jivx]+\)|(?<![A-Za-z\\])[A-Ja-j][.:)](?=\s|$)")
 
 
 def _plain(text: str) -> str:
@@ -52,24 +55,45 @@ def letter(text: str) -> str | None:
     if match is None:
         return None
     found, rest = next(group for group in match.groups()[:3] if group), match[4]
-    if _SECOND_LETTER.match(rest) or _SECOND_OPTION.search(rest):
+    if _SECOND_LETTER.match(rest):
+        return None
+    if _SECOND_OPTION.search(rest) and not _OF_OTHERS.match(rest):
         return None
     return found.upper()
 
 
-def same_in_mathematics(candidate: str, answer: str) -> bool | None:
-    """The verdict where an answer is the letter of an option; None for formulas, since a letter
-    may be a variable. A text that stands behind the letter of the right answer may be given alone.
+def _labeled(text: str) -> tuple[str, str] | None:
+    """Letter and text of an option among formulas; None for all else, such as parts (a) and (b)."""
+    match = _LABEL.fullmatch(_plain(text))
+    if match is None:
+        return None
+    rest = (match[4] or "").strip()
+    if _OTHER_LABEL.search(rest):
+        return None
+    return next(group for group in match.groups()[:3] if group).upper(), rest
+
+
+def apart(candidate: str, answer: str) -> tuple[bool | None, tuple[str, str]]:
+    """The verdict on options where formulas may stand as well, and the texts left to compare where
+    there is none. C alone may be a variable, so it is an option only beside a text that surely is.
+
+    Returns:
+      True or False if the letters decide; else None, and both texts without letters of options.
     """
-    option, bare_letter = _OPTION.fullmatch(_plain(answer)), re.fullmatch("[A-J]", _plain(answer))
-    if option is None and bare_letter is None:
-        return None
-    if option is not None and letter(answer) is None:
-        return None
-    if option is None:  # C may be a variable: only what is surely an option is compared with it
-        if _OPTION.fullmatch(_plain(candidate)) is None and _plain(candidate) == clean(candidate):
-            return None
-        return letter(candidate) == letter(answer) if letter(candidate) else None
-    if letter(candidate) is None and not re.fullmatch(r"\(?[A-Z]\)?", _plain(answer)):
-        return None
-    return letter(candidate) is not None and letter(candidate) == letter(answer)
+    one, other = _labeled(candidate), _labeled(answer)
+    if one is None and other is None:
+        dressed = [text for text in (candidate, answer) if _plain(text) != clean(text)]
+        letters = [re.fullmatch("[A-J]", _plain(text)) for text in (candidate, answer)]
+        if dressed and all(letters):
+            return _plain(candidate) == _plain(answer), (candidate, answer)
+        return None, (candidate, answer)
+    if one is None or other is None:
+        (letter_of, rest), text = (one or other), _plain(answer if one else candidate)
+        if re.fullmatch("[A-J]", text):
+            return text == letter_of, (candidate, answer)
+        if not rest:
+            return None, (candidate, answer)
+        return None, ((rest, answer) if one else (candidate, rest))
+    if one[0] != other[0] or not (one[1] and other[1]):
+        return one[0] == other[0], (candidate, answer)
+    return None, (one[1], other[1])

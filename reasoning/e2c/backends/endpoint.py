@@ -90,7 +90,7 @@ class Endpoint:
                     "temperature": 0,
                 }
             )
-        replies = self._all(bodies, _echoed, skip=False)
+        replies = self._all(bodies, self._echoed, skip=False)
         return [self._weighed(r, weigh) for r, weigh in zip(replies, weighs, strict=True)]
 
     def _all(
@@ -170,13 +170,13 @@ class Endpoint:
         return Completion(text, tokens, finished, total, prompt, estimated=not counted)
 
     def _weighed(self, reply: dict, weigh: Weigh) -> Completion:
-        logprobs = _echoed(reply)
+        logprobs = self._echoed(reply)
         start = len(self._raw(weigh.prompt))
         pairs = zip(logprobs["text_offset"], logprobs["token_logprobs"], strict=True)
         values = [value for offset, value in pairs if offset >= start]
         whole = logprobs["text_offset"][:1] == [0] and values and None not in values
         if weigh.continuation and not whole:  # nothing counted would be the likeliest of all
-            raise Rejected(f"the server {NO_ECHO}")
+            raise Rejected(f"the server at {self.client.shown} {NO_ECHO}")
         return Completion(
             weigh.continuation,
             len(values),
@@ -184,6 +184,20 @@ class Endpoint:
             sum(values),
             len(logprobs["token_logprobs"]) - len(values),
         )
+
+    def _echoed(self, reply: Any) -> dict:
+        """The log-probabilities of an echoed prompt.
+
+        Raises:
+          Rejected: the server gives none, or not of the whole prompt; another try would not help.
+        """
+        found = _numbers(reply["choices"][0], offsets=True)
+        whole = (
+            found and found["text_offset"][:1] == [0] and None not in found["token_logprobs"][1:]
+        )
+        if not whole:
+            raise Rejected(f"the server at {self.client.shown} {NO_ECHO}")
+        return found
 
 
 def _checked(raw: Any) -> Reply:
@@ -239,15 +253,3 @@ def _probable(value: Any) -> float | None:
     """A log-probability; None for what is none (null, NaN), which no plan may be chosen by."""
     found = None if value is None else float(value)
     return None if found is None or math.isnan(found) else found
-
-
-def _echoed(reply: Any) -> dict:
-    """The log-probabilities of an echoed prompt.
-
-    Raises:
-      Rejected: the server gives none, and would give none to another try.
-    """
-    found = _numbers(reply["choices"][0], offsets=True)
-    if found is None:
-        raise Rejected(f"the server {NO_ECHO}")
-    return found

@@ -88,8 +88,6 @@ def evaluate(
                 f"{file.path}, line {number}, is about another problem {place} than the file has "
                 "now: choose another --out"
             )
-    if asked.server:
-        warn_of_other_servers(file, asked.server, file.path)
     done = {(record["problem"], record["sample"]) for record in file}
     left = [
         (number, sample)
@@ -97,6 +95,8 @@ def evaluate(
         for number in range(len(tasks))
         if (number, sample) not in done
     ]
+    if asked.server and left:
+        warn_of_other_servers(file, asked.server, file.path)
     with Progress(asked.policy, len(tasks) * samples, len(done)) as bar:
         for start in range(0, len(left), asked.batch):
             part = left[start : start + asked.batch]

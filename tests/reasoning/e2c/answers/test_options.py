@@ -39,7 +39,20 @@ def test_two_options_are_none(text):
 
 
 @pytest.mark.parametrize(
-    "pair", [("A - 5", "A"), ("A+B", "A"), ("A, B", "A"), ("12", "(A) 12"), ("5", "A"), ("AB", "A")]
+    "text, named",
+    [
+        ("D. Both (A) and (B)", "D"),
+        ("(D) Both (A) and (B)", "D"),
+        ("C. (a) and (b)", "C"),
+        ("A. Increase in O2, (b) decrease", "A"),
+    ],
+)
+def test_an_options_text_may_name_others(text, named):
+    assert letter(text) == named
+
+
+@pytest.mark.parametrize(
+    "pair", [("A - 5", "A"), ("A+B", "A"), ("A, B", "A"), ("13", "(A) 12"), ("5", "A"), ("AB", "A")]
 )
 def test_formulas_are_no_options(pair):
     pytest.importorskip("math_verify", reason="math-verify is in the extra llm")

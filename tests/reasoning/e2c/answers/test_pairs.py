@@ -23,6 +23,14 @@ def test_a_pair_is_judged_right(pair):
     assert BENCHMARKS[name].check(boxed, gold) is same
 
 
+@pytest.mark.parametrize("case", rows(__file__, "field"))
+def test_quantities_options_and_primes_are_judged_both_ways(case):
+    pytest.importorskip("math_verify", reason="math-verify is in the extra llm")
+    one, other, same = case
+    assert answers.math_verify(one, other) is same
+    assert answers.math_verify(other, one) is same
+
+
 def test_no_answer_hangs():
     pytest.importorskip("math_verify", reason="math-verify is in the extra llm")
     answers.math_verify("\\sqrt{8}", "2\\sqrt{2}")  # the worker is up

@@ -5,7 +5,7 @@ from fractions import Fraction
 import pytest
 
 from reasoning.e2c.answers.checkers import exact, math_verify, numeric
-from reasoning.e2c.answers.units import different_units, same_size
+from reasoning.e2c.answers.units import different_units, measure, same_size
 
 EQUAL = [
     ("18 cents", r"\$0.18"),
@@ -52,6 +52,13 @@ def test_sizes_are_exact():
     assert same_size((Fraction(1), "mile"), (Fraction(5280), "feet"))
     assert not same_size((Fraction(1), "mile"), (Fraction(1609344, 1001), "m"))
     assert different_units("m", "min") and not different_units("", "min")
+
+
+def test_units_are_read_word_by_word():
+    assert measure("square feet") == measure("ft^2") and measure("mph") == measure("miles per hour")
+    assert measure("mW").size == Fraction(1, 1000) and measure("MW").size == 10**6
+    assert measure("light years").size is None and measure("apples").over == ()
+    assert not different_units("dollars per day", "dollar") and different_units("km/h", "km")
 
 
 @pytest.mark.parametrize(
