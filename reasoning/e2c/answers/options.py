@@ -75,7 +75,7 @@ def _labeled(text: str) -> tuple[str, str] | None:
 
 def apart(candidate: str, answer: str) -> tuple[bool | None, tuple[str, str]]:
     """The verdict on options where formulas may stand as well, and the texts left to compare where
-    there is none. C alone may be a variable, so it is an option only beside a text that surely is.
+    there is none. C alone may be a variable, so it is an option only next to a text that surely is.
 
     Returns:
       True or False if the letters decide; else None, and both texts without letters of options.
