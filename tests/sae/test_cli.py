@@ -156,6 +156,12 @@ def test_catalogue_report_annotate_and_export(folder, tmp_path, capsys):
         for line in (folder / "annotations" / "rules.jsonl").read_text().splitlines()
     ]
     assert len(rows) == len(run.step_catalogue(run.load(folder)).patterns)
+    # before the switch, which removes the reports from the run too
+    sentences = {
+        s.strip(" .").lower()
+        for text in run.load(folder).embedded.cases.reports
+        for s in text.split(". ")
+    }
     assert cli.main(["report", "--run-dir", str(folder), "--show-images", "False"]) == 0
 
     def written():
@@ -166,11 +172,6 @@ def test_catalogue_report_annotate_and_export(folder, tmp_path, capsys):
 
     assert not pixels()
     assert cli.main(["annotate", "--run-dir", str(folder)]) == 0 and not pixels()  # it stays so
-    sentences = {
-        s.strip(" .").lower()
-        for text in run.load(folder).embedded.cases.reports
-        for s in text.split(". ")
-    }
     assert len(sentences) > 5 and not any(
         s in p.read_text().lower() for p in written() for s in sentences
     )
