@@ -27,17 +27,27 @@ jax.config.update("jax_numpy_rank_promotion", "raise")
 def share_contexts(programs: int = 200) -> None:
     """Lower this many programs in one MLIR context instead of one in each: making contexts is a
     third of the time of tests whose operations are executed one by one, and they stay in memory.
-    Every thread has its own. A version of JAX that makes them elsewhere is left alone.
+    Every thread has its own, and so has a program that is lowered while another one is. A version
+    of JAX that makes them elsewhere is left alone.
     """
     try:
         from jax._src.interpreters import mlir
+        from jax._src.lib.mlir import ir
 
         make = mlir.make_ir_context
     except (ImportError, AttributeError):
         return
     own = threading.local()
 
+    def lowering():
+        try:
+            return ir.Context.current is not None
+        except ValueError:
+            return False
+
     def shared():
+        if lowering():
+            return make()
         if getattr(own, "left", 0) <= 0:
             own.context, own.left = make(), programs
         own.left -= 1

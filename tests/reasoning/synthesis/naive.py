@@ -8,7 +8,9 @@ from reasoning.synthesis.datalog import Const, Var, Wild
 
 
 def bindings(body, facts):
-    """All values of variables that make a body true; a variable in two places is never NULL."""
+    """All values of variables that make a body true; a firm variable, or one in two
+    places, is never NULL.
+    """
     places = [term for atom in body for term in atom.terms if isinstance(term, Var)]
     for rows in itertools.product(*(facts.get(atom.relation, []) for atom in body)):
         found, fits = {}, True
@@ -17,9 +19,10 @@ def bindings(body, facts):
                 if isinstance(term, Const):
                     fits &= value is not None and value == term.value
                 elif isinstance(term, Var):
-                    fits &= (value is not None or places.count(term) == 1) and found.setdefault(
-                        term, value
-                    ) == value
+                    may_be_null = places.count(term) == 1 and not term.firm
+                    fits &= (value is not None or may_be_null) and (
+                        found.setdefault(term, value) == value
+                    )
                 else:
                     assert isinstance(term, Wild)
         if fits:

@@ -346,6 +346,21 @@ def test_random_programs_are_learned_back(problem, seed):
     assert dataclasses.is_dataclass(mapping)
 
 
+def test_a_nullable_reference_is_read_without_its_nulls():
+    """Found by hypothesis: the rule says so with a firm variable."""
+    fields = {"id": "int!", "ref": "int"}
+    schema = parse_schema(
+        {"kind": "relational", "collections": {"A": {"fields": fields, "key": ["id"]}}}
+    )
+    target = parse_schema({"kind": "relational", "collections": {"T": {"fields": {"x": "int"}}}})
+    rows = [{"id": n, "ref": ref} for n, ref in enumerate((None, None, 10, 12))]
+    wanted = {"T": [{"x": 10}, {"x": 12}]}
+    found = synthesize_mapping(schema, target, [({"A": rows}, wanted)], Options(budget=60))
+    facts = to_facts(schema, {"A": rows})
+    assert flat_records(found.program, "T", facts) == {(10,), (12,)}
+    assert any(term.firm for term in found.program.rules[0].heads[0].terms)
+
+
 def test_a_missing_record_is_refused_by_work_and_not_by_time(monkeypatch):
     few = (Reach(), Reach(loose=True), Reach(wide=2, effort=30_000))
     monkeypatch.setattr("reasoning.synthesis.dynamite.synthesize.REACHES", few)
