@@ -97,11 +97,8 @@ POWERS = {"sq": 2, "square": 2, "cu": 3, "cubic": 3}
 _LENGTHS = {"area": 2, "volume": 3}
 """Dimensions that are powers of lengths, but for sizes of a group of their own."""
 _EITHER = [
-    {"lb", "sterling"},
-    {"degree", "celsius"},
-    {"degree", "fahrenheit"},
-    {"C", "celsius"},
-    {"C", "coulomb"},
+    set(pair.split())
+    for pair in "lb sterling,degree celsius,degree fahrenheit,C celsius,C coulomb".split(",")
 ]
 """Names that may mean the same: pounds, degrees, C."""
 _QUOTIENTS = {"mph": "mi/h", "kph": "km/h", "kmh": "km/h", "fps": "ft/s"}
@@ -113,9 +110,13 @@ class Unit(NamedTuple):
     """A unit of measure."""
 
     dimension: str
+    """Key of DIMENSIONS."""
     name: str
+    """The first of its names."""
     size: Fraction | None
+    """In one unit of the dimension; None if it has no fixed one."""
     group: str
+    """Units whose sizes are compared with each other alone; empty for most."""
 
 
 class Measure(NamedTuple):

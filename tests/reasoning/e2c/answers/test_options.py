@@ -4,21 +4,9 @@ import pytest
 
 from reasoning.e2c.answers.checkers import math_verify, multiple_choice
 from reasoning.e2c.answers.options import letter
+from tests.tables import rows
 
-NAMED = [
-    (r"\textbf{(C) }12", "C"),
-    (r"\textbf{(C)}\ 12", "C"),
-    ("{B}", "B"),
-    ('"B"', "B"),
-    ("“B”", "B"),
-    ("<B>", "B"),
-    ("_B_", "B"),
-    ("A. 5", "A"),
-    ("A: 5", "A"),
-    ("(A) 5", "A"),
-    ("Option B", "B"),
-    ("the answer is (b).", "B"),
-]
+NAMED = rows(__file__, "options")
 
 
 @pytest.mark.parametrize("text, named", NAMED)
