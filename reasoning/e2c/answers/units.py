@@ -98,7 +98,7 @@ _LENGTHS = {"area": 2, "volume": 3}
 """Dimensions that are powers of lengths, but for sizes of a group of their own."""
 _EITHER = [
     set(pair.split())
-    for pair in "lb sterling,degree celsius,degree fahrenheit,C celsius,C coulomb".split(",")
+    for pair in ["lb sterling", "degree celsius", "degree fahrenheit", "C celsius", "C coulomb"]
 ]
 """Names that may mean the same: pounds, degrees, C."""
 _QUOTIENTS = {"mph": "mi/h", "kph": "km/h", "kmh": "km/h", "fps": "ft/s"}
