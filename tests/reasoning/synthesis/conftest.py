@@ -28,15 +28,15 @@ def postgres_address(folder):
     """A PostgreSQL server; as the user postgres where tests run as root, which it refuses."""
     if POSTGRES is None:
         pytest.skip("no PostgreSQL on this machine: apt-get install postgresql")
-    place, user = folder / "pg", []
+    place, user = folder / "pg", None
     place.mkdir()
     if os.geteuid() == 0:
         shutil.chown(place, "postgres")
-        user = ["runuser", "-u", "postgres", "--"]
+        user = "postgres"
 
     def call(name, *words):
-        command = [*user, str(POSTGRES / name), "-D", str(place / "data"), *words]
-        subprocess.run(command, check=True, capture_output=True, cwd="/")
+        command = [str(POSTGRES / name), "-D", str(place / "data"), *words]
+        subprocess.run(command, check=True, capture_output=True, cwd="/", user=user)
 
     call("initdb", "-A", "trust", "-U", "tester", "--no-sync")
     words = f"-k {place} -c listen_addresses= -c fsync=off"

@@ -46,13 +46,13 @@ def server(tmp_path_factory):
         pytest.skip("no PostgreSQL on this machine: apt-get install postgresql")
     folder = Path("/tmp") / f"latentax-postgres-{os.getpid()}"
     folder.mkdir()
-    as_user = []
+    user = None
     if os.geteuid() == 0:
         shutil.chown(folder, "postgres")
-        as_user = ["runuser", "-u", "postgres", "--"]
+        user = "postgres"
 
     def call(*command):
-        return subprocess.run([*as_user, *command], check=True, capture_output=True, cwd="/")
+        return subprocess.run(command, check=True, capture_output=True, cwd="/", user=user)
 
     try:
         call(str(BIN / "initdb"), "-D", str(folder / "data"), "-A", "trust", "-U", "tester")
