@@ -27,6 +27,7 @@ from reasoning.e2c.answers.normalize import (
     may_be_list,
     modulus,
     quantity,
+    rational,
     same_quantity,
     time_of_day,
     unit_behind,
@@ -110,6 +111,8 @@ def math_verify(candidate: str, answer: str) -> bool:
     if not may_be_the_number(candidate) and quantity(answer) is not None:
         return False  # math-verify would read the right side alone
     one, other = clean(candidate), clean(answer)
+    if other.startswith("(") != one.startswith("("):  # a tuple against x=1, y=2
+        one, other = _assigned(one) or one, _assigned(other) or other
     spans = intervals(candidate), intervals(answer)
     if (spans[0] is None) != (spans[1] is None):  # an inequality against an interval
         one, other = spans[0] or _set_of(one), spans[1] or _set_of(other)
@@ -161,9 +164,12 @@ def _by_rules(candidate: str, answer: str) -> bool | None:
         return _same_time(time, other_time)
     words = words_of(candidate), words_of(answer)
     if words[1] is not None:
-        return (words[0] or letters(clean(candidate))) == words[1]
-    if words[0] is not None:
-        return False  # a word is no formula, whatever its letters multiply to
+        said = clean(candidate)
+        return (words[0] or letters(said)) == words[1] and not re.search(r"[\d+*/=^-]", said)
+    if words[0] is not None:  # a word is no formula, whatever its letters multiply to
+        return bool(re.fullmatch("[A-Za-z]{2,}", bare(answer))) and words[0] == letters(answer)
+    if (ratio := _same_ratio(bare(candidate), bare(answer))) is not None:
+        return ratio
     based = _in_base(candidate), _in_base(answer)
     if based[0] is not None and based[1] is not None:
         return based[0] == based[1]
@@ -174,14 +180,50 @@ def _by_rules(candidate: str, answer: str) -> bool | None:
 
 
 def _same_points(one: str, other: str) -> bool | None:
-    """The verdict on angles and other names of three points and more, whose order counts; None for
-    all else, since AB may be a product.
+    """The verdict on words, Roman numerals, angles and other names of three points and more, whose
+    order counts; None for all else, since AB may be a product.
     """
+    word = r"[A-Z][a-z]+|[IVXLCDM]{2,}"  # Tom is not Mot, nor IV VI; xy may be yx
+    if re.fullmatch(word, one) and re.fullmatch(word, other):
+        return one.lower() == other.lower()
     pattern = r"(\\angle|\\triangle)?([A-Z]{3,})"
     a, b = re.fullmatch(pattern, one), re.fullmatch(pattern, other)
     if a is None or b is None:
         return None
     return a[2] == b[2] or (r"\angle" in (a[1], b[1]) and a[2] == b[2][::-1])
+
+
+def _same_ratio(one: str, other: str) -> bool | None:
+    """The verdict on ratios of three parts and more, such as 1:2:3; None for all else."""
+    parts = [[rational(part) for part in text.split(":")] for text in (one, other)]
+    if any(len(part) < 3 or None in part or not any(part) for part in parts):
+        return None
+    a, b = ([Fraction(value or 0) for value in part] for part in parts)
+    return len(a) == len(b) and all(x * sum(b) == y * sum(a) for x, y in zip(a, b, strict=True))
+
+
+def _same_numbers(one: str, other: str) -> bool | None:
+    """The verdict on two lists of plain numbers, in which each counts as often as it stands; None
+    for sets in braces and all else.
+    """
+    if one.startswith("\\{") or other.startswith("\\{") or "=" in one + other:
+        return None
+    lists = [[quantity(element) for element in elements(text)] for text in (one, other)]
+    if any(len(found) < 2 or None in found for found in lists):
+        return None
+    if any(number.unit or number.percent for found in lists for number in found if number):
+        return None
+    a, b = (sorted(number.value for number in found if number) for found in lists)
+    return a == b
+
+
+def _assigned(text: str) -> str | None:
+    """Values of `x=1, y=2` as a tuple in the order of the names; None for anything else."""
+    parts = [re.fullmatch(r"([A-Za-z])\s*=\s*([^=]+)", part) for part in elements(text)]
+    named = sorted((part[1], part[2].strip()) for part in parts if part)
+    if len(named) < 2 or len(named) < len(parts) or len({name for name, _ in named}) < len(named):
+        return None
+    return f"({','.join(value for _, value in named)})"
 
 
 def _same_time(one: tuple[int, int, str], other: tuple[int, int, str]) -> bool:
@@ -195,6 +237,8 @@ def _same_time(one: tuple[int, int, str], other: tuple[int, int, str]) -> bool:
 def _by_lists(candidate: str, answer: str) -> bool | None:
     """The verdict on lists of different lengths, and on series with dots."""
     pair = clean(candidate), clean(answer)
+    if (listed := _same_numbers(*pair)) is not None and not may_be_list(candidate):
+        return listed
     dots = [bool(re.search(r"\\[lcd]?dots|\.\.\.|…", text)) for text in pair]
     if any(dots):
         return False  # math-verify reads the last element only; equal texts were equal above

@@ -168,7 +168,7 @@ def clean(text: str) -> str:
     text = re.sub(r"\\(?:displaystyle|textstyle|scriptstyle|limits|rm|bf|it)(?![A-Za-z])", "", text)
     text = re.sub(r"\\(?:[dtc]|nice|s|x)frac(?![A-Za-z])", r"\\frac", text)
     text = re.sub(r"\{\s*([^{}]*?)\s*\\over(?![A-Za-z])\s*([^{}]*?)\s*\}", r"\\frac{\1}{\2}", text)
-    text = _SIZES.sub("", text)
+    text = _SIZES.sub("", _ORDINAL.sub("", text))
     text = text.replace("{,}", ",").replace(r"\!", "")
     text = _without_unit(text)
     for _ in range(4):  # styles may be nested
@@ -211,6 +211,10 @@ _SENTENCE = re.compile(
     r"^(?:the\s+)?(?:final\s+)?answer\s*(?:is|[:=])\s*:?\s*(?=\S)", re.IGNORECASE
 )
 """The beginning of a sentence before the answer itself."""
+_ORDINAL = re.compile(
+    r"(?<=\d)\s*(?:\^\s*\{?\s*)?\\(?:text|textrm|mathrm)\s*\{\s*(?:st|nd|rd|th)\s*\}\s*\}?\s*$"
+)
+"""The ending of 21^{\\text{st}}."""
 _MODULUS = re.compile(
     r"\s*(?:\\pmod\s*(?:\{\s*\d+\s*\}|\d)|\(\s*(?:\\bmod|\\mod|mod)\s*\d+\s*\))\s*$"
 )
@@ -429,9 +433,11 @@ def rational(text: str) -> Fraction | None:
     if len(text) > LONGEST_NUMBER or not text:
         return None
     if match := re.fullmatch(
-        r"([+-]?)\s*(\d+)\s*(?:\\frac\s*\{(\d+)\}\s*\{(\d+)\}|\s(\d+)/(\d+))", text
+        r"([+-]?)\s*(\d+)\s*"
+        r"(?:\\frac\s*(?:\{(\d+)\}\s*\{(\d+)\}|(\d)(\d))|\s(\d+)/(\d+))",
+        text,
     ):
-        over, under = int(match[3] or match[5]), int(match[4] or match[6])
+        over, under = (int(next(filter(None, match.groups()[k::2]))) for k in (2, 3))
         if 0 < over < under:  # a mixed number
             return (int(match[2]) + Fraction(over, under)) * (-1 if match[1] == "-" else 1)
         return None

@@ -6,7 +6,8 @@ from reasoning.e2c.answers.normalize import clean
 
 _LETTER = r"[A-Ja-j]"
 _INTRODUCTION = re.compile(
-    r"^(?:the\s+)?(?:(?:final|correct|best|right)\s+)?(?:answer|option|choice)(?:\s+is)?\s*[:=]?\s*"
+    r"^(?:(?:so|thus|hence|therefore|i think),?\s+)?(?:the\s+|my\s+)?"
+    r"(?:(?:final|correct|best|right)\s+)?(?:answer|option|choice)(?:\s+is)?\s*[:=]?\s*"
     r"(?:option|choice)?\s*",
     re.IGNORECASE,
 )
