@@ -95,11 +95,11 @@ def math_verify(candidate: str, answer: str) -> bool:
     candidate, answer, long = _folded(candidate, answer)
     if long:
         return candidate == answer
-    candidate, answer = whole_form(candidate), whole_form(answer)
-    if (moduli := {modulus(candidate), modulus(answer)} - {None}) and len(moduli) > 1:
-        return False
     names = variable(candidate), variable(answer)
     if None not in names and names[0] != names[1]:
+        return False
+    candidate, answer = whole_form(candidate), whole_form(answer)
+    if (moduli := {modulus(candidate), modulus(answer)} - {None}) and len(moduli) > 1:
         return False
     if different_units(unit_behind(candidate), unit_behind(answer)):
         return bool(_by_numbers(candidate, answer))  # 18 cents are $0.18

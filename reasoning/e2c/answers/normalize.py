@@ -566,8 +566,10 @@ def bare(text: str) -> str:
 
 
 def variable(text: str) -> str | None:
-    """The letter of `x = 5`; None for anything else, such as y = x."""
-    match = re.fullmatch(r"([A-Za-z])\s*=([^=]+)", clean(text))
+    r"""The letter of `x = 5`, `x \ne 5` or `x < 5`; None for anything else, such as y = x."""
+    match = re.fullmatch(
+        r"([A-Za-z])\s*(?:=|!=|<=?|>=?|\\(?:neq?|[lg]eq?|[lg]t)(?![A-Za-z]))([^=<>]+)", clean(text)
+    )
     if match is None or re.search("[A-Za-z]", re.sub(r"\\[A-Za-z]+", "", match[2])):
         return None
     return match[1]

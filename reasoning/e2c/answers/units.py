@@ -120,7 +120,7 @@ class Unit(NamedTuple):
 
 
 class Measure(NamedTuple):
-    """The known units in a phrase, and what else is in it."""
+    """The known units in a phrase; words that are no units are passed over."""
 
     over: tuple[tuple[str, int], ...]
     """Names and powers of units in the numerator, sorted."""
@@ -143,8 +143,6 @@ def _units() -> dict[str, Unit]:
 
 
 UNITS = _units()
-MONEY = {word for word, unit in UNITS.items() if unit.dimension == "money"}
-MONEY |= {f"{word}s" for word in MONEY} | {"pound sterling"}
 
 
 def unit_of(word: str) -> Unit | None:
