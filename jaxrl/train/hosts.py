@@ -70,10 +70,26 @@ def is_first() -> bool:
     return not several() or jax.process_index() == 0
 
 
+PATIENCE = 3600
+"""Seconds that a process waits for the others: one may compile while the rest is ready."""
+
+
+def meet() -> None:
+    """Wait until every process is here. Collectives between CPUs give up after 30 s by themselves,
+    and the late process then waits for the others.
+    """
+    if not several():
+        return
+    from orbax.checkpoint import multihost
+
+    multihost.get_barrier_sync_fn()(key="latentax", timeout_ms=1000 * PATIENCE)
+
+
 def from_first(number: int) -> int:
     """The first process's value of an int below 2**31."""
     if not several():
         return number
+    meet()
     from jax.experimental import multihost_utils
 
     return int(multihost_utils.broadcast_one_to_all(np.int32(number)))
@@ -83,6 +99,7 @@ def any_of(flag: bool) -> bool:
     """Return True if it is true in any process."""
     if not several():
         return bool(flag)
+    meet()
     from jax.experimental import multihost_utils
 
     return bool(multihost_utils.process_allgather(np.bool_(flag)).any())
@@ -103,6 +120,7 @@ def arrays_from_all(own: dict[str, np.ndarray]) -> list[dict[str, np.ndarray]]:
     """Named arrays of every process, in the order of the processes; a meeting of all."""
     if not several():
         return [own]
+    meet()
     from jax.experimental import multihost_utils
 
     sent = npz_bytes(own)

@@ -2,12 +2,7 @@
 on this machine.
 """
 
-import os
 import signal
-import socket
-import subprocess
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,6 +12,7 @@ from jaxrl.train import hosts
 from jaxrl.train.metrics import read_metrics
 from jaxrl.train.signals import StopRequest
 from tests.jaxrl.jedi.command import SMALL
+from tests.processes import finish, start_together
 
 
 @pytest.mark.parametrize(
@@ -70,52 +66,23 @@ def test_a_stop_anywhere_is_a_stop_everywhere(monkeypatch):
     assert hosts.SharedStop(own).signal == signal.SIGINT
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+LATE = """
+import time
+from jaxrl.train import hosts
+hosts.join("on")
+import jax
+import numpy as np
+if jax.process_index() == 1:
+    time.sleep(40)  # collectives on CPUs alone wait for 30
+print(hosts.any_of(jax.process_index() == 1), *(int(a["x"]) for a in hosts.arrays_from_all(
+    {"x": np.int32(jax.process_index())}
+)))
+"""
 
 
-def start_together(count: int, devices: int, *arguments) -> list[subprocess.Popen]:
-    """The training command in `count` processes with so many CPU devices each."""
-    address, started = f"127.0.0.1:{free_port()}", []
-    for number in range(count):
-        settings = {
-            "JAX_PLATFORMS": "cpu",
-            "JAX_NUM_CPU_DEVICES": str(devices),
-            "JAX_DEFAULT_MATMUL_PRECISION": "highest",
-            "JAX_DISABLE_MOST_OPTIMIZATIONS": "1",  # most of the time would go into compiling
-            "JAX_COORDINATOR_ADDRESS": address,
-            "JAX_NUM_PROCESSES": str(count),
-            "JAX_PROCESS_ID": str(number),
-            "PYTHONPATH": str(Path(__file__).parents[3]),
-        }
-        command = [sys.executable, "-m", "jaxrl.jedi", "train", *map(str, arguments)]
-        started.append(
-            subprocess.Popen(
-                command,
-                env=os.environ | settings,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                text=True,
-            )
-        )
-    return started
-
-
-def finish(processes) -> list[str]:
-    outcomes = [process.communicate(timeout=1500) for process in processes]
-    if any(process.returncode for process in processes):
-        pytest.fail(
-            "\n\n".join(
-                f"status {p.returncode}\n{err[-3000:]}"
-                for p, (_, err) in zip(processes, outcomes, strict=True)
-            )
-        )
-    said = [
-        [line for line in out.splitlines() if not line.startswith("[Gloo]")] for out, _ in outcomes
-    ]
-    return ["\n".join(lines).strip() for lines in said]
+@pytest.mark.slow
+def test_a_process_that_comes_late_is_waited_for():
+    assert finish(start_together(2, 1, "-c", LATE)) == ["True 0 1", "True 0 1"]
 
 
 @pytest.mark.slow
@@ -124,7 +91,7 @@ def test_two_processes_train_as_one(tmp_path, form):
     """The whole command, resumed in the middle; two processes of two devices, and one process of
     four.
     """
-    common = [*SMALL, "--parallel", form]
+    common = ["-m", "jaxrl.jedi", "train", *SMALL, "--parallel", form]
     finish(
         start_together(
             1, 4, *common, "--devices", 4, "--schedule.env-steps", 96, "--run-dir", tmp_path / "one"

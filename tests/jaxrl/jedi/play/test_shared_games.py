@@ -1,10 +1,6 @@
 """Games outside JAX that several processes share come out as in one process."""
 
-import os
-import subprocess
-import sys
 import threading
-from pathlib import Path
 
 import jax
 import numpy as np
@@ -16,14 +12,16 @@ from jaxrl.envs.single import SingleGame
 from jaxrl.jedi.play.collect import HostPlayers
 from jaxrl.train import hosts
 from tests.jaxrl.jedi import small_agent
+from tests.processes import finish, start_together
 
 LANES = 3
 PROCESS = """
 import sys
 from jaxrl.train import hosts
 hosts.join("on")
+import jax
 from tests.jaxrl.jedi.play.test_shared_games import play
-play(sys.argv[1])
+play(f"{sys.argv[1]}/process{jax.process_index()}.npz")
 """
 
 
@@ -124,26 +122,7 @@ def test_two_that_share_games_see_what_one_sees(tmp_path, monkeypatch):
 
 @pytest.mark.slow
 def test_two_processes_share_games(tmp_path):
-    from tests.jaxrl.train.test_hosts import free_port
-
     play(tmp_path / "alone.npz")
-    address, started = f"127.0.0.1:{free_port()}", []
-    for number in range(2):
-        settings = {
-            "JAX_PLATFORMS": "cpu",
-            "JAX_NUM_CPU_DEVICES": "2",
-            "JAX_DEFAULT_MATMUL_PRECISION": "highest",
-            "JAX_COORDINATOR_ADDRESS": address,
-            "JAX_NUM_PROCESSES": "2",
-            "JAX_PROCESS_ID": str(number),
-            "PYTHONPATH": str(Path(__file__).parents[4]),
-        }
-        command = [sys.executable, "-c", PROCESS, str(tmp_path / f"process{number}.npz")]
-        started.append(
-            subprocess.Popen(command, env=os.environ | settings, stderr=subprocess.PIPE, text=True)
-        )
-    for process in started:
-        _, said = process.communicate(timeout=600)
-        assert process.returncode == 0, said[-3000:]
+    finish(start_together(2, 2, "-c", PROCESS, tmp_path))
     for number in range(2):
         assert_equal(tmp_path / "alone.npz", tmp_path / f"process{number}.npz")
