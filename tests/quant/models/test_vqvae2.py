@@ -55,7 +55,7 @@ def test_sides_that_cannot_be_halved_are_refused():
         jax.eval_shape(MODEL.init, jax.random.key(0), jnp.zeros((1, 6, 8, 1)))
 
 
-QUICK = ("residual", "gm-vq", "grouped projected fsq")
+QUICK = ("gm-vq",)
 each = pytest.mark.parametrize(
     "name", [n if n in QUICK else pytest.param(n, marks=pytest.mark.slow) for n in ALL]
 )
