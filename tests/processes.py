@@ -15,19 +15,21 @@ def free_port() -> int:
         return probe.getsockname()[1]
 
 
-def start_together(count: int, devices: int, *arguments) -> list[subprocess.Popen]:
-    """Python with these arguments in `count` processes with so many CPU devices each."""
+def start_together(count: int, devices: int, *arguments, **more: str) -> list[subprocess.Popen]:
+    """Python with these arguments, and `more` in its environment, in `count` processes with so many
+    CPU devices each.
+    """
     address, started = f"127.0.0.1:{free_port()}", []
     for number in range(count):
         settings = {
             "JAX_PLATFORMS": "cpu",
             "JAX_NUM_CPU_DEVICES": str(devices),
             "JAX_DEFAULT_MATMUL_PRECISION": "highest",
-            "JAX_DISABLE_MOST_OPTIMIZATIONS": "1",  # most of the time would go into compiling
             "JAX_COORDINATOR_ADDRESS": address,
             "JAX_NUM_PROCESSES": str(count),
             "JAX_PROCESS_ID": str(number),
             "PYTHONPATH": str(Path(__file__).parents[1]),
+            **more,
         }
         started.append(
             subprocess.Popen(
