@@ -222,7 +222,7 @@ def bucket_on_this_machine(name: str = "bucket") -> Iterator[Bucket]:
     bucket = Bucket(name)
     server = ThreadingHTTPServer(("127.0.0.1", 0), type("Here", (Handler,), {"bucket": bucket}))
     server.daemon_threads = True
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
     address = f"http://127.0.0.1:{server.server_port}"
     settings = {
         "STORAGE_EMULATOR_HOST": address,

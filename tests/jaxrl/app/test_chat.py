@@ -53,7 +53,7 @@ def server(script, host="127.0.0.1"):
 
     with http.server.ThreadingHTTPServer((host, 0), Handler) as listening:
         listening.daemon_threads = True
-        thread = threading.Thread(target=listening.serve_forever, daemon=True)
+        thread = threading.Thread(target=listening.serve_forever, args=(0.02,), daemon=True)
         thread.start()
         try:
             yield f"http://{host}:{listening.server_port}/v1", got
@@ -378,7 +378,7 @@ def test_a_reply_that_trickles_is_given_up(first, piece):
 
     with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Slow) as listening:
         listening.daemon_threads = True
-        threading.Thread(target=listening.serve_forever, daemon=True).start()
+        threading.Thread(target=listening.serve_forever, args=(0.02,), daemon=True).start()
         url = f"http://127.0.0.1:{listening.server_address[1]}/v1"
         with client(url, retries=0, timeout=0.3) as c, pytest.raises(NoAnswer, match="within"):
             c.complete("x")
@@ -586,7 +586,7 @@ def test_a_certificate_that_nobody_signed_is_refused(tmp_path):
 
     with Server(("127.0.0.1", 0), Quiet) as listening:
         listening.socket = context.wrap_socket(listening.socket, server_side=True)
-        thread = threading.Thread(target=listening.serve_forever, daemon=True)
+        thread = threading.Thread(target=listening.serve_forever, args=(0.02,), daemon=True)
         thread.start()
         with client(f"https://localhost:{listening.server_port}/v1", retries=0) as c:
             with pytest.raises(NoAnswer, match="(?i)certificate"):
