@@ -14,7 +14,9 @@ from collections.abc import Mapping
 from typing import Literal
 
 import jax
+import jax.numpy as jnp
 import numpy as np
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from jaxrl.app.errors import UserError, first_line
 from jaxrl.app.files import npz_bytes
@@ -83,6 +85,19 @@ def meet() -> None:
     from orbax.checkpoint import multihost
 
     multihost.get_barrier_sync_fn()(key="latentax", timeout_ms=1000 * PATIENCE)
+
+
+def connect(mesh: Mesh) -> None:
+    """Let the devices of all processes reduce one number: where they are CPUs, they find each other
+    at their first reduction, within 30 s, which a process that compiles for longer would miss.
+    """
+    if not several():
+        return
+    meet()
+    shared = NamedSharding(mesh, PartitionSpec(mesh.axis_names))
+    ones = jax.make_array_from_callback((mesh.size,), shared, lambda _: np.ones(1, np.float32))
+    whole = NamedSharding(mesh, PartitionSpec())
+    jax.block_until_ready(jax.jit(jnp.sum, out_shardings=whole)(ones))
 
 
 def from_first(number: int) -> int:

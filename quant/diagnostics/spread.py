@@ -141,7 +141,10 @@ def singular_values(
         warn_once("singular_values(centre=)", "singular_values(center=)")  # old name
         center = centre  # old name
     rows = _rows(rows, 1)
-    return jnp.linalg.svd(rows - rows.mean(0, keepdims=True) if center else rows, compute_uv=False)
+    if center:
+        rows = rows - rows.mean(0, keepdims=True)
+    # The triangle has the same ones; of the rows themselves XLA would keep N x N left vectors.
+    return jnp.linalg.svd(jnp.linalg.qr(rows, mode="r"), compute_uv=False)
 
 
 def effective_rank(singular: jax.Array) -> jax.Array:

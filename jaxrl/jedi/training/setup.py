@@ -38,6 +38,7 @@ def begin_agent(config: JediConfig, env: JaxEnv) -> tuple[AgentState, Mesh]:
     try:
         mesh = data_mesh(config.devices)
         check_shares(batch_sizes(config), mesh)
+        hosts.connect(mesh)
         return replicate(fresh_agent(config, env), mesh), mesh
     except ValueError as error:
         raise UserError(str(error)) from None

@@ -90,6 +90,18 @@ def test_unequal_directions_by_hand():
     )
 
 
+def test_singular_values_of_many_rows_take_little_memory():
+    rows = RNG.normal(size=(300, 4))
+    np.testing.assert_allclose(
+        diagnostics.singular_values(jnp.float32(rows)),
+        np.linalg.svd(rows - rows.mean(0), compute_uv=False),
+        rtol=1e-4,
+    )
+    many = jax.ShapeDtypeStruct((3, 100_000, 4), jnp.float32)
+    program = jax.jit(jax.vmap(diagnostics.singular_values)).lower(many).compile()
+    assert program.memory_analysis().temp_size_in_bytes < 10 * 4 * many.size
+
+
 def test_an_offset_is_no_direction():
     same = jnp.ones((5, 3)) * 4
     assert diagnostics.effective_rank(diagnostics.singular_values(same)) == 0
