@@ -14,6 +14,8 @@ from jaxrl.app.errors import UserError
 from sae.data.cases import Unreadable
 
 SUFFIXES = (".dcm", ".dicom", ".dic", ".ima")
+OTHERS = (b"\x89PNG", b"\xff\xd8\xff", b"BM", b"GIF8", b"II*\0", b"MM\0*")
+"""First bytes of other images."""
 MOST_PIXELS = 100_000_000
 """Numbers (pixels times channels times frames) beyond which a file is refused before decoding."""
 GREY_TOLERANCE = 3
@@ -22,11 +24,9 @@ INSTALL = "pip install 'latentax[films]'"
 
 
 def is_dicom(path: Path) -> bool:
-    """Return whether a file holds DICOM: by suffix, by the letters DICM behind its preamble, or, if
-    it has no preamble, by its first element.
+    """Return whether a file holds DICOM: by the letters DICM behind its preamble, if it has no
+    preamble by its first element, or by its suffix where it does not begin as another image.
     """
-    if path.suffix.lower() in SUFFIXES:
-        return True
     try:
         with open(path, "rb") as file:
             head = file.read(132)
@@ -34,6 +34,8 @@ def is_dicom(path: Path) -> bool:
         return False
     if head[128:132] == b"DICM":
         return True
+    if path.suffix.lower() in SUFFIXES:
+        return not head.startswith(OTHERS)
     # Without preamble, the first element is of group 2 or 8 with a low element number.
     group, element = head[:2], int.from_bytes(head[2:4], "little")
     explicit = head[4:6].isalpha() and head[4:6].isupper()
@@ -68,14 +70,18 @@ def read_dicom(path: Path) -> np.ndarray:
         _check_stream(data)
         if hasattr(data, "pixel_array_options"):  # bits of other things are cleared below
             data.pixel_array_options(correct_unused_bits=False)
+        _take_groups(data)
         stored = np.squeeze(data.pixel_array)
         kind = str(data.get("PhotometricInterpretation", "MONOCHROME2")).strip()
         if kind == "PALETTE COLOR":
             return _palette(stored, data)
         if int(data.get("SamplesPerPixel", 1) or 1) > 1:
+            if kind.startswith("MONOCHROME"):
+                raise Unreadable(f"it is {kind}, which has one number per pixel, but has several")
             return gray_if_equal(_color_bytes(stored, data))
         numbers = _meaningful(stored, data)
         padding = _padding(stored, data, numbers)
+        _check_bits(stored if padding is None else stored[~padding], data)
         return _shown(numbers, padding, data, kind == "MONOCHROME1")
     except Unreadable:
         raise
@@ -228,6 +234,61 @@ def _meaningful(stored: np.ndarray, data) -> np.ndarray:
     return (stored << (total - 1 - high)) >> (total - bits)
 
 
+def _check_bits(stored: np.ndarray, data) -> None:
+    """Refuse numbers that reach beyond the bits which the header gives them, where nothing says
+    what else lies there: without those bits a bright place would be dark.
+    """
+    total = 8 * stored.dtype.itemsize
+    bits = int(data.get("BitsStored", 0) or 0)
+    high = bits - 1 if _compressed(data) else int(data.get("HighBit", bits - 1))
+    if stored.dtype.kind not in "iu" or not 0 < bits <= high + 1 <= total:
+        return
+    used = bool(np.any(stored & ((1 << (high + 1 - bits)) - 1)))
+    if high + 1 < total and high + 1 not in _overlay_bits(data):
+        above = stored >> (high + 1)  # of signed numbers all of them repeat the sign
+        used |= bool(np.any((above & 1 == 1) & (above != -1 if stored.dtype.kind == "i" else True)))
+    if used:
+        raise Unreadable(
+            f"its header says that pixels have {bits} bits up to bit {high}, but they use others: "
+            "correct BitsStored and HighBit"
+        )
+
+
+def _overlay_bits(data) -> set[int]:
+    """Bits of the pixels in which overlays lie."""
+    tags = [group << 16 | 0x0102 for group in range(0x6000, 0x6020, 2)]
+    return {int(data[tag].value or 0) for tag in tags if tag in data}
+
+
+FUNCTIONAL = ("PixelValueTransformationSequence", "FrameVOILUTSequence")
+"""Functional groups of enhanced images that say what others say at the top."""
+
+
+def _take_groups(data) -> None:
+    """Copy rescaling and window of an enhanced image of one frame to the top, where they are read;
+    what stands there already stays.
+    """
+    for groups in ("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence"):
+        for group in data.get(groups) or ():
+            for name in FUNCTIONAL:
+                for item in group.get(name) or ():
+                    for element in item:
+                        if element.tag not in data:
+                            data.add(element)
+
+
+def _rescaled(stored: np.ndarray, data) -> np.ndarray:
+    """Stored numbers through the modality table, or else the rescale, float64 of the same shape; a
+    slope that is missing or blank is 1, an intercept 0.
+    """
+    table = data.get("ModalityLUTSequence")
+    if table:
+        return _through(stored.astype(np.int64), table[0], data)
+    slope, intercept = first_of(data.get("RescaleSlope")), first_of(data.get("RescaleIntercept"))
+    slope, intercept = 1.0 if slope is None else slope, intercept or 0.0
+    return stored.astype(np.float64) * slope + intercept
+
+
 def _shown(stored: np.ndarray, padding: np.ndarray | None, data, turned: bool) -> np.ndarray:
     """Bytes of gray values.
 
@@ -237,11 +298,7 @@ def _shown(stored: np.ndarray, padding: np.ndarray | None, data, turned: bool) -
       data: the data set.
       turned: turn bright into dark and dark into bright.
     """
-    from pydicom.pixels import apply_modality_lut
-
-    for name in ("RescaleSlope", "RescaleIntercept"):  # damaged numbers are named
-        first_of(data.get(name))
-    values = np.asarray(apply_modality_lut(stored, data), np.float64)
+    values = _rescaled(stored, data)
     share = _voi(values, data)
     if share is None:
         low, high = robust_range(values if padding is None else values[~padding])
@@ -255,7 +312,7 @@ def _shown(stored: np.ndarray, padding: np.ndarray | None, data, turned: bool) -
             "its window or its rescaling makes all pixels one gray: nothing can be seen in it"
         )
     if table:
-        share = _by_table(share, table[0])
+        share = _by_table(share, table[0], data)
     shown = np.round(255 * share).astype(np.uint8)
     shown = 255 - shown if turned or shape == "INVERSE" else shown
     if padding is not None:
@@ -295,7 +352,8 @@ def _voi(values: np.ndarray, data) -> np.ndarray | None:
     """Values through the VOI table or the first window, in [0, 1]; None if there is neither."""
     table = data.get("VOILUTSequence")
     if table:
-        return _by_voi_table(values, data, table[0])
+        shown = _through(np.round(values).astype(np.int64), table[0], data)
+        return shown / _table_top(table[0], data)
     center, width = first_of(data.get("WindowCenter")), first_of(data.get("WindowWidth"))
     function = str(data.get("VOILUTFunction", "") or "LINEAR").strip().upper()
     return window(values, center, width, function)
@@ -329,39 +387,48 @@ def window(
     return np.clip((values - (center - 0.5)) / (width - 1) + 0.5, 0, 1)
 
 
-def _by_voi_table(values: np.ndarray, data, item) -> np.ndarray:
-    """Values through a VOI table, in [0, 1] of its range."""
-    from pydicom.pixels import apply_voi
+def _entries(item, data) -> np.ndarray:
+    """Entries of a table. They lie in words of 16 bits, those of at most 8 bits perhaps in bytes,
+    two of which may make a word.
+    """
+    count, bits = int(item.LUTDescriptor[0]) or 2**16, int(item.LUTDescriptor[2])
+    raw = item.LUTData
+    if isinstance(raw, bytes):
+        little = data.original_encoding[1] is not False
+        in_bytes = bits <= 8 and len(raw) < 2 * count
+        entries = np.frombuffer(raw, np.uint8 if in_bytes else "<u2" if little else ">u2")
+    else:
+        entries = np.atleast_1d(np.asarray(raw, np.int64))
+        if len(entries) < count <= 2 * len(entries) and bits <= 8:
+            entries = np.stack([entries & 0xFF, entries >> 8], -1).reshape(-1)
+    if len(entries) < count:
+        raise Unreadable(f"its table declares {count} entries, but has {len(entries)}")
+    return entries[:count].astype(np.int64)
 
-    shown = np.asarray(apply_voi(np.round(values).astype(np.int64), data), np.float64)
-    top = _table_top(item)
-    return shown / top
+
+def _through(values: np.ndarray, item, data) -> np.ndarray:
+    """Whole numbers through a modality or VOI table; those before and beyond it get its first and
+    last entry (PS3.3 C.11.1.1.1 and C.11.2.1.1).
+    """
+    entries = _entries(item, data)
+    return entries[np.clip(values - int(item.LUTDescriptor[1]), 0, len(entries) - 1)].astype(float)
 
 
-def _table_top(item) -> float:
+def _table_top(item, data) -> float:
     """The largest number that a table may give: by its descriptor, or by its entries where these
     use less than half of that (tables of 12 bits that say 16 are common). Our choice.
     """
-    bits = int(item.LUTDescriptor[2])
-    entries = item.LUTData
-    if isinstance(entries, bytes):
-        entries = np.frombuffer(entries, np.uint8 if bits <= 8 else "<u2")
-    largest = int(np.max(entries))
-    declared = 2**bits - 1
+    largest, declared = int(_entries(item, data).max()), 2 ** int(item.LUTDescriptor[2]) - 1
     return float(
-        declared if largest > declared // 2 else max(2 ** int(largest).bit_length() - 1, 1)
+        declared if declared >= largest > declared // 2 else max(2 ** largest.bit_length() - 1, 1)
     )
 
 
-def _by_table(share: np.ndarray, item) -> np.ndarray:
+def _by_table(share: np.ndarray, item, data) -> np.ndarray:
     """Numbers in [0, 1] through a presentation table that starts at 0."""
-    bits = int(item.LUTDescriptor[2])
-    entries = item.LUTData
-    if isinstance(entries, bytes):
-        entries = np.frombuffer(entries, np.uint8 if bits <= 8 else "<u2")
-    entries = np.asarray(entries, np.float64)
+    entries = _entries(item, data)
     place = np.round(share * (len(entries) - 1)).astype(int)
-    return np.clip(entries[place] / _table_top(item), 0, 1)
+    return np.clip(entries[place] / _table_top(item, data), 0, 1)
 
 
 def first_of(value) -> float | None:

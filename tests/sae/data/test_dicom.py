@@ -108,6 +108,95 @@ def test_overlays_in_high_bits_are_left_out(tmp_path):
     np.testing.assert_array_equal(read_image(made(tmp_path / "b.dcm", dirty)), clean)
 
 
+@pytest.mark.parametrize("form", ["words", "numbers", "bytes", "pairs"])
+def test_a_table_of_eight_bits_maps_twelve(tmp_path, form):
+    entries = np.arange(4096) // 16
+    item = table(entries, 8)
+    if form == "numbers":
+        item[0].add_new("LUTData", "US", entries.tolist())
+    elif form == "bytes":
+        item[0].add_new("LUTData", "OB", entries.astype(np.uint8).tobytes())
+    elif form == "pairs":
+        item[0].add_new("LUTData", "US", (entries[::2] + 256 * entries[1::2]).tolist())
+    for name in ("VOILUTSequence", "ModalityLUTSequence"):
+        shown = read_image(made(tmp_path / "a.dcm", **{name: item}))
+        np.testing.assert_allclose(shown, RAMP // 16, atol=1)
+    shown = read_image(made(tmp_path / "b.dcm", PresentationLUTSequence=item))
+    np.testing.assert_allclose(shown, RAMP // 16, atol=1)
+
+
+@pytest.mark.parametrize("bits", [9, 12])
+def test_tables_may_have_any_number_of_bits(tmp_path, bits):
+    entries = (np.arange(4096) * (2**bits - 1) // 4095)[::-1]
+    for name in ("VOILUTSequence", "ModalityLUTSequence"):
+        shown = read_image(made(tmp_path / "a.dcm", **{name: table(entries, bits)}))
+        np.testing.assert_allclose(shown, 255 - 255.0 * RAMP / 4095.0, atol=1)
+    cut = table(entries, bits)
+    cut[0].LUTDescriptor = [5000, 0, bits]
+    with pytest.raises(Unreadable, match="declares 5000 entries, but has 4096"):
+        read_image(made(tmp_path / "b.dcm", VOILUTSequence=cut))
+
+
+def test_half_a_rescaling_is_completed(tmp_path):
+    plain = read_image(made(tmp_path / "a.dcm"))
+    for fields in ({"RescaleSlope": "-1"}, {"RescaleSlope": "-1", "RescaleIntercept": ""}):
+        np.testing.assert_array_equal(
+            read_image(made(tmp_path / "b.dcm", **fields)).astype(int), 255 - plain.astype(int)
+        )
+    blank = made(tmp_path / "c.dcm", RescaleSlope="", RescaleIntercept="5")
+    np.testing.assert_array_equal(read_image(blank), plain)
+
+
+def test_groups_of_an_enhanced_image_are_heeded(tmp_path):
+    from pydicom.dataset import Dataset
+    from pydicom.sequence import Sequence
+
+    group, rescale, shown = Dataset(), Dataset(), Dataset()
+    rescale.RescaleSlope, rescale.RescaleIntercept = "-1", "4095"
+    shown.WindowCenter, shown.WindowWidth = "2048", "4096"
+    group.PixelValueTransformationSequence = Sequence([rescale])
+    group.FrameVOILUTSequence = Sequence([shown])
+    fields = {"SharedFunctionalGroupsSequence": Sequence([group])}
+    np.testing.assert_allclose(
+        read_image(made(tmp_path / "a.dcm", **fields)), 255 - 255.0 * RAMP / 4095.0, atol=1
+    )
+    fields |= {"RescaleSlope": "1", "RescaleIntercept": "0"}  # what stands at the top counts
+    np.testing.assert_allclose(
+        read_image(made(tmp_path / "b.dcm", **fields)), 255.0 * RAMP / 4095.0, atol=1
+    )
+
+
+def test_pixels_beyond_their_bits_are_refused(tmp_path):
+    with pytest.raises(Unreadable, match="10 bits up to bit 9, but they use others"):
+        read_image(made(tmp_path / "a.dcm", bits=10))
+    with pytest.raises(Unreadable, match="12 bits up to bit 15"):
+        read_image(made(tmp_path / "b.dcm", HighBit=15))
+    overlay = RAMP % 1024 | ((np.indices(RAMP.shape).sum(0) % 5 == 0).astype(np.uint16) << 10)
+    file = made(tmp_path / "c.dcm", overlay, 10)
+    data = pydicom.dcmread(file)
+    data.add_new(0x60000102, "US", 10)  # an overlay lies there
+    data.save_as(file)
+    np.testing.assert_array_equal(
+        read_image(file), read_image(made(tmp_path / "d.dcm", RAMP % 1024, 10))
+    )
+    signed = (RAMP.astype(np.int16) - 2048).astype("<i2")
+    read_image(made(tmp_path / "e.dcm", signed, 12, PixelRepresentation=1))
+
+
+def test_one_number_per_pixel_and_several_is_refused(tmp_path):
+    colors = np.zeros((8, 8, 3), np.uint8)
+    with pytest.raises(Unreadable, match="MONOCHROME1, which has one number per pixel"):
+        read_image(made(tmp_path / "a.dcm", colors, 8, PhotometricInterpretation="MONOCHROME1"))
+
+
+def test_another_image_with_the_suffix_is_read(tmp_path):
+    from PIL import Image
+
+    gray = (RAMP // 16).astype(np.uint8)
+    Image.fromarray(gray).save(tmp_path / "x.dcm", format="PNG")
+    np.testing.assert_array_equal(read_image(tmp_path / "x.dcm"), gray)
+
+
 def test_gray_in_colors_is_gray_and_a_palette_is_applied(tmp_path):
     gray = (RAMP // 16).astype(np.uint8)
     file = made(tmp_path / "a.dcm", np.repeat(gray[..., None], 3, -1), 8)
