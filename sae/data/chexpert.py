@@ -1,5 +1,6 @@
 """CheXpert, as it is laid out: train.csv and valid.csv with paths, view and fourteen labels."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -84,10 +85,17 @@ def _ap(text):
 
 def _below(path: str) -> str:
     """A path of the table without the name of the release, which folders may lack."""
-    parts = Path(path).parts
+    parts = Path(path.strip().replace("\\", "/")).parts
     start = next((i for i, part in enumerate(parts) if part in ("train", "valid", "test")), 0)
     return str(Path(*parts[start:]))
 
 
 def _patient(path: str) -> str:
-    return next((part for part in Path(path).parts if part.startswith("patient")), path)
+    """Name the patient of a path by its part patient00001, in whatever case."""
+    found = re.search(r"(?:^|[/\\])(patient\d+)(?=[/\\])", path.strip(), re.IGNORECASE)
+    if not found:
+        raise UserError(
+            f"the path {path!r} names no patient (a part such as patient00001): the split could "
+            "put one patient on two sides"
+        )
+    return found[1].lower()

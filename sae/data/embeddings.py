@@ -22,6 +22,7 @@ network/NAME      arrays of the small image network, where that made the embeddi
                   radiographs can be embedded
 """
 
+from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -31,6 +32,7 @@ from jaxrl.app.errors import UserError
 from sae.arrays import read_arrays, write_arrays
 from sae.data.cases import Cases, Unreadable
 from sae.data.images import read_image
+from sae.data.tables import check_people, person
 
 FORMAT = "latentax-embeddings-1"
 
@@ -85,8 +87,8 @@ def load(path: str | Path) -> Embedded:
     """Read a file.
 
     Raises:
-      UserError: it is not there, not of this format, its arrays do not fit together, or rows hold
-        NaN.
+      UserError: it is not there, not of this format, its arrays do not fit together, rows hold NaN,
+        or patients or findings are not told apart.
     """
     path = Path(path)
     try:
@@ -110,6 +112,14 @@ def load(path: str | Path) -> Embedded:
         )
     if "image" not in arrays and "text" not in arrays:
         raise UserError(f"{path} holds neither image nor text embeddings")
+    for name in ("ids", "patients", "findings", "split", "reports", "paths"):
+        if name in arrays and (arrays[name].ndim != 1 or arrays[name].dtype.kind not in "USiuf"):
+            raise UserError(
+                f"{path} has {name} of shape {arrays[name].shape} and type {arrays[name].dtype}: "
+                "write a list of texts"
+            )
+    if "skipped" in arrays and arrays["skipped"].shape[1:] != (2,):
+        raise UserError(f"{path} has skipped of shape {arrays['skipped'].shape}: write [K, 2]")
     count = len(arrays["ids"])
     for name in ("patients", "labels", "image", "text", "split", "reports", "paths"):
         if name in arrays and len(arrays[name]) != count:
@@ -133,6 +143,13 @@ def load(path: str | Path) -> Embedded:
                 f"{path} has {count} ids but {name} of shape {arrays[name].shape}: write one "
                 "number per radiograph"
             )
+    for name in arrays:
+        if name.startswith("acquisition/") and np.isinf(arrays[name]).any():
+            raise UserError(f"{path} has {name} with infinite numbers: NaN stands for none")
+    findings = _strings(arrays, "findings")
+    twice = [name for name, times in Counter(findings).items() if times > 1 or not name.strip()]
+    if twice:
+        raise UserError(f"{path} has the finding {twice[0]!r} twice, or without a name")
     for name in ("image", "text"):
         if name in arrays:
             check_rows(arrays[name], f"{name} embeddings of {path}")
@@ -145,7 +162,7 @@ def check_rows(rows: np.ndarray, what: str, width: int | None = None) -> None:
     Raises:
       UserError: naming the first bad row, or both widths.
     """
-    if rows.ndim != 2 or rows.dtype.kind not in "fiu":
+    if rows.ndim != 2 or not rows.shape[1] or rows.dtype.kind not in "fiu":
         raise UserError(
             f"the {what} have shape {rows.shape} and type {rows.dtype}, not numbers [N, D]: write "
             "them again"
@@ -155,7 +172,8 @@ def check_rows(rows: np.ndarray, what: str, width: int | None = None) -> None:
             f"the {what} have width {rows.shape[1]}, but the model was trained on {width}: use the "
             "same encoder and modality"
         )
-    bad = np.flatnonzero(~np.isfinite(rows).all(1))
+    with np.errstate(over="ignore"):  # what float32 cannot hold is infinite there
+        bad = np.flatnonzero(~np.isfinite(rows.astype(np.float32)).all(1))
     if len(bad):
         raise UserError(
             f"{len(bad)} rows of the {what} hold NaN or infinity, the first is row {bad[0]}: embed "
@@ -163,11 +181,21 @@ def check_rows(rows: np.ndarray, what: str, width: int | None = None) -> None:
         )
 
 
+def _strings(arrays, name):
+    """Texts of an array, () where it is not there; bytes count as UTF-8."""
+    found = arrays.get(name, np.array([]))
+    if found.dtype.kind == "S":
+        return tuple(text.decode("utf-8", "replace") for text in found)
+    return tuple(map(str, found))
+
+
 def _embedded(arrays, path):
     def strings(name):
-        return tuple(map(str, arrays[name])) if name in arrays else ()
+        return _strings(arrays, name)
 
     paths = strings("paths")
+    patients = tuple(person(text) for text in strings("patients"))
+    check_people(patients, path)
 
     def read(row):
         if not paths:
@@ -176,7 +204,7 @@ def _embedded(arrays, path):
 
     cases = Cases(
         strings("ids"),
-        strings("patients"),
+        patients,
         strings("findings"),
         arrays["labels"].astype(np.float32),
         read,

@@ -32,7 +32,7 @@ def folder(
         raise UserError(f"{table} has no rows")
     for number, row in enumerate(rows, 2):
         for name in ("path", "patient"):
-            if not (row[name] or "").strip():
+            if (row[name] or "").strip().lower() in BLANKS:
                 raise UserError(
                     f"row {number} of {table} names no {name}: every radiograph needs a path and a "
                     "patient"

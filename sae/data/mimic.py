@@ -62,7 +62,7 @@ def mimic(
     labels_at = Path(f"{start}{labeler}.csv")
     label_rows = read_table(labels_at, ("subject_id", "study_id", *CHEXPERT))
     table = labels(label_rows, CHEXPERT, labels_at)
-    row_of = {_study(row): number for number, row in enumerate(label_rows)}
+    row_of = _rows_of_studies(label_rows, table, labels_at)
     side_of = {
         row["dicom_id"].strip(): side(row["split"])
         for row in read_table(Path(f"{start}split.csv"), ("dicom_id", "split"))
@@ -109,6 +109,19 @@ def mimic(
         f"MIMIC-CXR-JPG in {root}",
     )
     return cases, paths
+
+
+def _rows_of_studies(rows, table, where):
+    """The row of labels of every study."""
+    found = {}
+    for number, row in enumerate(rows):
+        first = found.setdefault(_study(row), number)
+        if not np.array_equal(table[first], table[number], equal_nan=True):
+            raise UserError(
+                f"{where} labels study {row['study_id']} twice, in rows {first + 2} and "
+                f"{number + 2}, and not alike: keep one of them"
+            )
+    return found
 
 
 def _study(row):

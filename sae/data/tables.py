@@ -10,6 +10,9 @@ import numpy as np
 from jaxrl.app.errors import UserError
 from jaxrl.app.tables import table_of
 
+BLANKS = ("", "nan", "na", "n/a", "#n/a", "<na>", "none", "null")
+"""Texts of a label that is not there."""
+
 
 def read_table(path: Path, columns: Sequence[str] = ()) -> list[dict[str, str]]:
     """All rows of a table; `path` may also lie there with .gz behind it.
@@ -47,7 +50,11 @@ def decoded(data: bytes) -> str:
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError:
+        pass
+    try:
         return data.decode("cp1252")
+    except UnicodeDecodeError:  # five bytes are no characters there
+        return data.decode("latin-1")
 
 
 def _separator(head: str) -> str:
@@ -56,19 +63,26 @@ def _separator(head: str) -> str:
 
 
 def person(text: str) -> str:
-    """Identify a patient: 12, 12.0 and " 12" are one (spreadsheets turn numbers into decimals).
+    """Identify a patient: 12, 12.0, "12,0" and " 12" are one (spreadsheets turn numbers into
+    decimals).
 
     Raises:
-      UserError: a number in powers of ten, in which different patients may have become one.
+      UserError: a blank, or a number in powers of ten, in which different patients may have become
+        one.
     """
     text = (text or "").strip()
-    if re.fullmatch(r"\d([.,]\d+)?[eE]\+\d+", text):
+    if text.lower() in BLANKS:
+        raise UserError(
+            f"a row names no patient ({text!r}): whose radiographs they are decides on which side "
+            "of the split they lie"
+        )
+    if re.fullmatch(r"\d[.,]\d+[eE]\+?\d+|\d[eE]\+\d+", text):
         raise UserError(
             f"{text!r} is no patient: a spreadsheet has shortened a long number, and several "
             "patients may now look like one; save that column as text"
         )
-    whole, point, rest = text.partition(".")
-    return whole if point and whole.isdigit() and rest and not rest.strip("0") else text
+    number = re.fullmatch(r"(\d+)[.,]0+", text)
+    return number[1] if number else text
 
 
 def check_people(patients: Sequence[str], where: Path) -> None:
@@ -91,8 +105,6 @@ def check_people(patients: Sequence[str], where: Path) -> None:
 
 WORDS = {"true": 1.0, "false": 0.0}
 """Labels in words."""
-BLANKS = ("", "nan", "na", "n/a", "#n/a", "<na>", "none", "null")
-"""Texts of a label that is not there."""
 
 
 def label(text: str | None, where: str) -> float:

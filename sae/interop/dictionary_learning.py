@@ -19,6 +19,7 @@ from jaxrl.app.errors import UserError
 from jaxrl.app.files import write_atomic
 from sae.arrays import read_arrays, write_arrays
 from sae.biomedclip.torch_file import read_torch
+from sae.interop.checks import fitting
 from sae.interop.safetensors import kept, refuse, refuse_others
 from sae.transcoders.model import Params, TranscoderConfig
 
@@ -140,7 +141,7 @@ def from_tensors(
     if kind == "batchtopk":
         params["threshold"] = jnp.asarray(arrays["threshold"], jnp.float32)
     d, latents = params["W_enc"].shape
-    return params, TranscoderConfig(
+    config = TranscoderConfig(
         d,
         d,
         latents,
@@ -148,6 +149,7 @@ def from_tensors(
         float(latents if k is None or not kind.endswith("topk") else k),
         centered=kind != "jumprelu",
     )
+    return fitting(params, config)
 
 
 def read(folder: Path) -> tuple[Params, TranscoderConfig]:
@@ -165,7 +167,7 @@ def read(folder: Path) -> tuple[Params, TranscoderConfig]:
         raise UserError(
             f"{error.filename} is missing: {folder} is no folder of dictionary-learning"
         ) from None
-    except (ValueError, KeyError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise UserError(
             f"{folder} is damaged, or of another layout than dictionary-learning's ({error!r}): "
             "write it again"

@@ -9,7 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxrl.app.errors import UserError
-from sae.interop.safetensors import refuse_others
+from sae.interop.checks import fitting
+from sae.interop.safetensors import refuse_missing, refuse_others
 from sae.transcoders.model import Params, TranscoderConfig
 
 
@@ -36,6 +37,7 @@ def from_openai(arrays: Mapping[str, Any], k: int | None = None) -> tuple[Params
         raise UserError("this TopK autoencoder names no k: give it as from_openai(arrays, k)")
     own = ("encoder.weight", "decoder.weight", "pre_bias", "latent_bias")
     refuse_others(arrays, (*own, "activation", "activation_state_dict", "stats_last_nonzero"))
+    refuse_missing(arrays, own)
     params = {
         "W_enc": jnp.asarray(arrays["encoder.weight"].T),
         "b_enc": jnp.asarray(arrays["latent_bias"]),
@@ -44,7 +46,7 @@ def from_openai(arrays: Mapping[str, Any], k: int | None = None) -> tuple[Params
     }
     d, latents = params["W_enc"].shape
     kind = ("topk", int(k)) if named == "TopK" and k else ("relu", latents)
-    return params, TranscoderConfig(d, d, latents, *kind, centered=True)
+    return fitting(params, TranscoderConfig(d, d, latents, *kind, centered=True))
 
 
 def from_gemma_scope(
@@ -58,6 +60,7 @@ def from_gemma_scope(
     """
     names = ("W_enc", "b_enc", "W_dec", "b_dec", "threshold")
     refuse_others(arrays, names)
+    refuse_missing(arrays, names)
     params = {name: jnp.asarray(arrays[name]) for name in names}
     (d, latents), width = params["W_enc"].shape, params["W_dec"].shape[1]
-    return params, TranscoderConfig(d, width, latents, "jumprelu", latents)
+    return fitting(params, TranscoderConfig(d, width, latents, "jumprelu", latents))

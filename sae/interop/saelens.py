@@ -15,6 +15,7 @@ import numpy as np
 
 from jaxrl.app.errors import UserError
 from jaxrl.app.files import write_atomic
+from sae.interop.checks import fitting
 from sae.interop.safetensors import kept, read_safetensors, refuse_others, write_safetensors
 from sae.transcoders import model
 from sae.transcoders.model import Params, TranscoderConfig
@@ -134,13 +135,14 @@ def read(folder: Path) -> tuple[Params, TranscoderConfig]:
     try:
         named = json.loads((folder / "cfg.json").read_text())
         arrays = read_safetensors(folder / "sae_weights.safetensors", widen=False)
+        return from_tensors(arrays, named)
     except FileNotFoundError as error:
         raise UserError(f"{error.filename} is missing: {folder} is no folder of SAELens") from None
-    except ValueError as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise UserError(
-            f"{folder / 'cfg.json'} is damaged ({error}): write or download it again"
+            f"{folder} is damaged, or of another layout than SAELens's ({error!r}): write or "
+            "download it again"
         ) from None
-    return from_tensors(arrays, named)
 
 
 def from_tensors(
@@ -198,7 +200,7 @@ def from_tensors(
         bool(named.get("apply_b_dec_to_input", architecture in AUTOENCODERS.values())),
         kinds[architecture] == "topk" and bool(named.get("rescale_acts_by_decoder_norm", False)),
     )
-    return params, config
+    return fitting(params, config)
 
 
 def as_since_six(named: dict[str, Any]) -> dict[str, Any]:
@@ -257,4 +259,4 @@ def _pursuit(arrays, named):
         "until_stable": jnp.asarray(bool(named.get("stop_on_duplicate_support", True))),
     }
     most = float(named.get("max_iterations") or d)
-    return params, TranscoderConfig(d, d, latents, "pursuit", most, centered=centered)
+    return fitting(params, TranscoderConfig(d, d, latents, "pursuit", most, centered=centered))

@@ -113,6 +113,17 @@ def refuse_others(arrays: Mapping[str, np.ndarray], known: Collection[str]) -> N
         )
 
 
+def refuse_missing(arrays: Mapping[str, np.ndarray], wanted: Collection[str]) -> None:
+    """Refuse a file without an array that a reader needs.
+
+    Raises:
+      UserError: naming all that are missing.
+    """
+    missing = [name for name in wanted if name not in arrays]
+    if missing:
+        raise UserError(f"the file lacks {', '.join(missing)}: write or download it again")
+
+
 def refuse(reason: str | None) -> None:
     """Refuse a transcoder that a layout cannot say.
 

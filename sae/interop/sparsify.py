@@ -13,6 +13,7 @@ import numpy as np
 
 from jaxrl.app.errors import UserError
 from jaxrl.app.files import write_atomic
+from sae.interop.checks import fitting
 from sae.interop.safetensors import kept, read_safetensors, refuse, refuse_others, write_safetensors
 from sae.transcoders.model import Params, TranscoderConfig
 
@@ -103,6 +104,13 @@ def from_tensors(
         "b_dec": jnp.asarray(arrays["b_dec"]),
     }
     kind, latents = named.get("activation", "topk"), params["b_enc"].size
+    if named.get("skip_connection", "W_skip" in params) != ("W_skip" in params):
+        raise UserError("skip_connection of cfg.json and the arrays (W_skip) contradict each other")
+    if named.get("num_latents") not in (None, 0, latents):
+        raise UserError(
+            f"num_latents is {named['num_latents']}, but the arrays have {latents}: write or "
+            "download them again"
+        )
     config = TranscoderConfig(
         named["d_in"],
         named["d_in"],
@@ -112,7 +120,7 @@ def from_tensors(
         "W_skip" in params,
         not named.get("transcode", False),
     )
-    return params, config
+    return fitting(params, config)
 
 
 def read(folder: Path) -> tuple[Params, TranscoderConfig]:
@@ -128,7 +136,7 @@ def read(folder: Path) -> tuple[Params, TranscoderConfig]:
         )
     except FileNotFoundError as error:
         raise UserError(f"{error.filename} is missing: {folder} is no folder of sparsify") from None
-    except (ValueError, KeyError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise UserError(
             f"{folder} is damaged, or of another layout than sparsify's ({error!r}): write or "
             "download it again"

@@ -4,10 +4,11 @@ the split.
 
 from pathlib import Path
 
+from jaxrl.app.errors import UserError
 from sae.data.cases import NORMAL, Cases
 from sae.data.chestmnist import FINDINGS
 from sae.data.layouts import Row, Source, cases_of_rows, find_table, listed_labels
-from sae.data.tables import person, read_table
+from sae.data.tables import BLANKS, decoded, person, read_table
 
 COLUMNS = ("Image Index", "Finding Labels", "Patient ID", "View Position")
 
@@ -38,10 +39,18 @@ def nih(root: Path, views: tuple[str, ...] = ()) -> tuple[Cases, list[Path]]:
         if labels is None:
             skipped.append((name, "its list of findings is blank"))
             continue
+        if row["Patient ID"].strip().lower() in BLANKS:
+            skipped.append((name, "its table names no patient"))
+            continue
         patient = person(row["Patient ID"]).lstrip("0") or "0"  # 1 and 00001 are one
         path = places.get(name, folder / "images" / name)
         kept.append(Row(name, patient, path, labels, row["View Position"]))
     test = _listed(folder / "test_list.txt")
+    if test is not None and not test & {row["Image Index"].strip() for row in rows}:
+        raise UserError(
+            f"{folder / 'test_list.txt'} names no image of {table}: it should have one Image Index "
+            "per line; correct it, or take it away for a split of our own"
+        )
     source = Source(f"ChestX-ray14 in {folder}", names, views, tuple(skipped))
     return cases_of_rows(kept, source, test)
 
@@ -58,4 +67,5 @@ def _places(folder):
 def _listed(path):
     if not path.is_file():
         return None
-    return frozenset(line.strip() for line in path.read_text().splitlines() if line.strip())
+    names = (Path(line.strip()).name for line in decoded(path.read_bytes()).splitlines())
+    return frozenset(name for name in names if name)

@@ -131,6 +131,9 @@ def padchest(
         present = {NORMAL if label == "normal" else label for label in found}
         absent = -1.0 if "unchanged" in labels and "normal" not in labels else 0.0
         values = tuple(1.0 if finding in present else absent for finding in names)
+        if (row["PatientID"] or "").strip().lower() in BLANKS:
+            skipped.append((name, "its table names no patient"))
+            continue
         inner = folder / (row["ImageDir"] or "").strip().removesuffix(".0") / name
         path = inner if inner.is_file() else folder / name
         row_of = Row(name, person(row["PatientID"]), path, values, row["Projection"])
