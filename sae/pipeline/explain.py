@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from jaxrl.app.errors import UserError
 from sae.data import embeddings
@@ -57,7 +58,7 @@ class Familiarity(NamedTuple):
     """The distance that all but one in two hundred held-out cases stay below."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Explanation:
     """The logits of one radiograph as sums of parts."""
 
@@ -79,6 +80,13 @@ class Explanation:
     """Artifacts that were loaded, for pages and further questions."""
     cases: Cases
     """The radiograph itself, as `Cases` of length 1."""
+
+    def __repr__(self) -> str:
+        """Name the case and its logits."""
+        logits = ", ".join(
+            f"{name} {logit:+.2f}" for name, logit in zip(self.findings, self.logits, strict=True)
+        )
+        return f"Explanation({self.case}: {logits}; {len(self.warnings)} warnings)"
 
     @property
     def probabilities(self) -> np.ndarray:
@@ -143,7 +151,7 @@ def load_artifacts(run_dir: str | Path) -> Artifacts:
 
 def explain(
     run: str | Path | Artifacts,
-    image: str | Path | np.ndarray,
+    image: str | Path | ArrayLike,
     name: str | None = None,
     report: str = "",
 ) -> Explanation:
@@ -152,7 +160,7 @@ def explain(
     Args:
       run: folder of a trained run, or what `load_artifacts` gave (quicker for many images).
       image: a file (PNG, JPEG, DICOM), an embeddings file (.npz), the name of a case of the run, or
-        pixels, uint8 `[H, W]` or `[H, W, 3]`.
+        pixels, uint8 `[H, W]` or `[H, W, 3]` (an array of NumPy or JAX, or an image of Pillow).
       name: which case of an embeddings file (its first if not given), or what to call pixels.
       report: text of the report, where the head reads one.
 
@@ -243,10 +251,17 @@ def _references(run):
 
 def _case_of(run, image, name, report):
     """The case, its input of the head `[1, D]`, and warnings."""
-    if isinstance(image, np.ndarray):
-        pixels = _checked(image)
+    unread = report and run.config.classifier.modality == "image"
+    notes = ("the head sees images alone: the report has no part in any logit",) if unread else ()
+    if hasattr(image, "__array__"):  # of NumPy, JAX or Pillow
+        pixels = _checked(np.asarray(image))
         case = runs.case_of(name or "image", pixels, run.config, report)
-        return case, runs.embed_image(run, pixels, report), ()
+        return case, runs.embed_image(run, pixels, report), notes
+    if not isinstance(image, str | Path):
+        raise UserError(
+            f"an image of type {type(image).__name__} is not read: give a file, the name of a case "
+            "or pixels"
+        )
     cases = run.embedded.cases
     if str(image) in cases.ids:
         row = cases.ids.index(str(image))
@@ -262,12 +277,13 @@ def _case_of(run, image, name, report):
             "of the run's radiographs"
         ) from None
     case = runs.case_of(path.name, pixels, run.config, report)
-    return case, runs.embed_image(run, pixels, report), ()
+    return case, runs.embed_image(run, pixels, report), notes
 
 
 def _checked(pixels):
     """Pixels as the encoders take them."""
-    if pixels.dtype != np.uint8 or pixels.ndim not in (2, 3) or pixels.shape[2:] not in ((), (3,)):
+    fits = pixels.ndim in (2, 3) and pixels.shape[2:] in ((), (3,)) and pixels.size
+    if pixels.dtype != np.uint8 or not fits:
         raise UserError(
             f"pixels of shape {pixels.shape} and type {pixels.dtype} are no image: give uint8 "
             "[H, W] or [H, W, 3]"

@@ -7,8 +7,10 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
+from PIL import Image
 
 from jaxrl.app.errors import UserError
 from sae import cli
@@ -396,8 +398,18 @@ def test_an_explanation_is_a_value_that_adds_up_and_warns_of_strange_images(fold
     assert sum(any("unlike" in warning for warning in one.warnings) for one in usual) <= 2
     with pytest.raises(UserError, match="are no image"):
         explain(artifacts, np.zeros((4, 4)))
+    with pytest.raises(UserError, match="are no image"):
+        explain(artifacts, np.zeros((0, 0), np.uint8))
+    for other in (None, 7, b"a", [1, 2]):
+        with pytest.raises(UserError, match="is not read: give a file"):
+            explain(artifacts, other)
     with pytest.raises(UserError, match="no finding"):
         found.contributions("Gout")
+    for same in (Image.fromarray(pixels), jnp.asarray(pixels)):
+        np.testing.assert_array_equal(explain(artifacts, same).logits, found.logits)
+    assert len(repr(found)) < 300 and "mine" in repr(found) and found != strange
+    reported = explain(artifacts, pixels, report="Large effusion.")
+    assert "the report has no part in any logit" in reported.warnings[0]
 
 
 def test_explain_refuses_a_run_without_a_catalogue_and_makes_none(folder, tmp_path):

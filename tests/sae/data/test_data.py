@@ -227,6 +227,15 @@ def test_chexpert(tmp_path):
     table(tmp_path / "valid.csv", [row | blank | {"Edema": "often"}])
     with pytest.raises(UserError, match=r"valid\.csv, row 2, holds|valid\.csv, row 2 holds"):
         chexpert(tmp_path)
+    paths = ("C\\train\\PATIENT00001\\study1\\a.jpg", "c/train/patient00001/study2/b.jpg")
+    (tmp_path / "valid.csv").unlink()
+    table(tmp_path / "train.csv", [row | blank | {"Path": path} for path in paths])
+    cases, paths = chexpert(tmp_path)
+    assert cases.patients == ("patient00001",) * 2
+    assert paths[0] == tmp_path / "train/PATIENT00001/study1/a.jpg"
+    table(tmp_path / "train.csv", [row | blank | {"Path": "c/train/00001/a.jpg"}])
+    with pytest.raises(UserError, match="'c/train/00001/a.jpg' names no patient"):
+        chexpert(tmp_path)
     table(tmp_path / "train.csv", [{"Path": "x", "Edema": "1"}])
     with pytest.raises(UserError, match="has no column Frontal/Lateral, AP/PA, No Finding"):
         chexpert(tmp_path)
@@ -379,6 +388,17 @@ def test_embedding_files_come_back_and_bad_ones_are_refused(tmp_path):
         (dict(image=np.array([["x"]] * 5)), "type <U1, not numbers"),
         ({"acquisition/dose": np.zeros(4)}, r"5 ids but acquisition/dose of shape \(4,\)"),
         (dict(patients=np.array(["a"])), "5 ids but 1 rows of patients"),
+        (dict(patients=np.array(["12", "0012", "a", "b", "c"])), "patients 12 and 0012"),
+        (dict(patients=np.array(["12", "", "a", "b", "c"])), "names no patient"),
+        (dict(ids=np.array("a")), r"ids of shape \(\)"),
+        (dict(ids=np.array([["a"]] * 5)), r"ids of shape \(5, 1\)"),
+        (dict(findings=np.array("a")), r"findings of shape \(\)"),
+        (dict(findings=np.array(["A", "A"]), labels=np.zeros((5, 2))), "finding 'A' twice"),
+        (dict(findings=np.array([" "])), "without a name"),
+        (dict(skipped=np.array(["a"])), r"skipped of shape \(1,\)"),
+        (dict(image=np.zeros((5, 0), np.float32)), r"shape \(5, 0\)"),
+        (dict(image=np.full((5, 2), 1e300)), "hold NaN or infinity"),
+        ({"acquisition/dose": np.full(5, np.inf)}, "dose with infinite numbers"),
     ],
 )
 def test_embedding_files_that_do_not_fit_together_are_refused(tmp_path, change, complaint):
@@ -387,6 +407,18 @@ def test_embedding_files_that_do_not_fit_together_are_refused(tmp_path, change, 
     np.savez(path, **dict(np.load(path)) | change)
     with pytest.raises(UserError, match=complaint):
         embeddings.load(path)
+
+
+def test_patients_and_texts_of_embedding_files_are_read_as_in_tables(tmp_path):
+    path = tmp_path / "e.npz"
+    embeddings.save(embeddings.Embedded(made(5), np.ones((5, 3), np.float32), None, "mine"), path)
+    change = {
+        "patients": np.array(["12", "12.0", "12,0", " 12", "13"]),
+        "findings": np.array([b"E"]),
+    }
+    np.savez(path, **dict(np.load(path)) | change)
+    cases = embeddings.load(path).cases
+    assert cases.patients == ("12", "12", "12", "12", "13") and cases.findings == ("E",)
 
 
 def test_nothing_half_written_stays(tmp_path, monkeypatch):

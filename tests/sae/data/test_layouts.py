@@ -189,6 +189,47 @@ def test_mimics_tables_may_write_numbers_with_decimals(tmp_path):
     assert "names no view" in dict(cases.skipped)["b"]
 
 
+def test_a_study_that_mimic_labels_twice_and_not_alike_is_refused(tmp_path):
+    start = tmp_path / "mimic-cxr-2.0.0-"
+    findings = dict.fromkeys(CHEXPERT, "")
+    head = ["subject_id", "study_id", *findings]
+    ids = ("10000032", "50414267")
+    for last, twice in (("1", True), ("0", False)):
+        rows = [(*ids, *(findings | {"Edema": value}).values()) for value in ("0", last)]
+        table(Path(f"{start}chexpert.csv"), head, rows)
+        head_of_images = ["dicom_id", "subject_id", "study_id", "ViewPosition"]
+        table(Path(f"{start}metadata.csv"), head_of_images, [("a", *ids, "PA")])
+        table(Path(f"{start}split.csv"), ["dicom_id", "split"], [("a", "train")])
+        if twice:
+            with pytest.raises(UserError, match="study 50414267 twice, in rows 2 and 3"):
+                mimic(tmp_path)
+        else:
+            assert mimic(tmp_path)[0].ids == ("a",)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_lists_of_images_may_have_marks_and_folders(tmp_path, encoding):
+    nih_folder(tmp_path)
+    names = "images/00000002_000.png\r\n00000003_000.png\r\n"
+    (tmp_path / "test_list.txt").write_bytes(names.encode(encoding))
+    assert nih(tmp_path)[0].split == ("validate", "validate", "test", "test")
+    (tmp_path / "test_list.txt").write_text("other.png\n")
+    with pytest.raises(UserError, match="names no image of"):
+        nih(tmp_path)
+
+
+def test_rows_without_a_patient_are_left_out_and_listed(tmp_path):
+    nih_folder(tmp_path)
+    file = tmp_path / "Data_Entry_2017_v2020.csv"
+    lines = file.read_text().splitlines()
+    lines[1] = lines[1].replace(",0,0,058Y", ",0,,058Y")
+    file.write_text("\n".join(lines))
+    cases, _ = nih(tmp_path)
+    assert len(cases) == 3 and cases.skipped == (
+        ("00000000_000.png", "its table names no patient"),
+    )
+
+
 def test_vindr_takes_the_majority_of_radiologists(tmp_path):
     head = ["image_id", "rad_id", "Cardiomegaly", "No finding"]
     votes = [("x", f"R{r}", int(r < 2), int(r == 2)) for r in range(3)]

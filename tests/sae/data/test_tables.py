@@ -6,7 +6,7 @@ import pytest
 from jaxrl.app.errors import UserError
 from sae.data.cases import side
 from sae.data.folder import folder
-from sae.data.tables import label, person, read_table
+from sae.data.tables import decoded, label, person, read_table
 from sae.patterns.labels import acquisition_aucs
 
 ROWS = [("a.png", "12", "1"), ("b.png", "12.0", "0"), ("c.png", "13", "")]
@@ -60,6 +60,18 @@ def test_sides_and_patients_have_one_name():
     ]
     assert side("holdout") == "holdout"
     assert person("0012") == "0012" and person("12.50") == "12.50" and person("a.0") == "a.0"
+    assert person("12,0") == person(" 12.00") == "12" and person("3E7") == "3E7"
+    for text in ("1.2E+12", "1.23E7", "1E+07"):
+        with pytest.raises(UserError, match="shortened a long number"):
+            person(text)
+    for text in ("", " ", "nan", "NA"):
+        with pytest.raises(UserError, match="names no patient"):
+            person(text)
+
+
+def test_bytes_that_windows_has_no_character_for_are_latin_1():
+    assert decoded(b"caf\xe9 \x93a\x94") == "café \u201ca\u201d"  # of Windows
+    assert decoded(b"caf\xe9 \x81") == "café \x81"
 
 
 def test_patients_that_zeros_alone_tell_apart_are_refused(tmp_path):

@@ -522,3 +522,56 @@ def test_files_of_other_libraries_are_what_they_were_or_refused():
     gemma = plain | {"threshold": np.ones(9), "affine_skip_connection": np.eye(4)}
     with pytest.raises(UserError, match="affine_skip_connection"):
         others.from_gemma_scope(gemma)
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"b_enc": np.zeros(1, np.float32)}, "b_enc of this transcoder has shape"),
+        ({"b_dec": np.zeros(3, np.float32)}, "b_dec of this transcoder has shape"),
+        ({"W_dec": np.full((24, 16), np.nan, np.float32)}, "W_dec of this transcoder holds NaN"),
+        ({"k": -3}, "k of this transcoder is -3"),
+        ({"k": 2.5}, "k of this transcoder is 2.5"),
+        ({"metadata": "text"}, "damaged, or of another layout"),
+        (None, "damaged, or of another layout"),
+    ],
+    ids=str,
+)
+def test_files_of_saelens_that_do_not_fit_are_refused(tmp_path, change, sentence):
+    config = TranscoderConfig(16, 16, 24, "topk", 4, centered=True)
+    saelens.write(model.init(jax.random.key(0), config), config, tmp_path)
+    named = json.loads((tmp_path / "cfg.json").read_text())
+    arrays = dict(read_safetensors(tmp_path / "sae_weights.safetensors"))
+    for name, value in (change or {}).items():
+        (arrays if name in arrays else named)[name] = value
+    (tmp_path / "cfg.json").write_text(json.dumps(named if change else []))
+    write_safetensors(tmp_path / "sae_weights.safetensors", arrays)
+    with pytest.raises(UserError, match=sentence):
+        saelens.read(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"skip_connection": True}, "contradict each other"),
+        ({"num_latents": 7}, "num_latents is 7, but the arrays have 24"),
+        ({"d_in": 7}, "of this transcoder has shape"),
+        ({"k": 0}, "k of this transcoder is 0"),
+        ({"k": None}, "damaged, or of another layout"),
+    ],
+    ids=str,
+)
+def test_files_of_sparsify_that_do_not_fit_are_refused(tmp_path, change, sentence):
+    config = TranscoderConfig(16, 16, 24, "topk", 4, centered=True)
+    sparsify.write(model.init(jax.random.key(0), config), config, tmp_path)
+    named = json.loads((tmp_path / "cfg.json").read_text()) | change
+    (tmp_path / "cfg.json").write_text(json.dumps(named))
+    with pytest.raises(UserError, match=sentence):
+        sparsify.read(tmp_path)
+
+
+def test_missing_arrays_are_named():
+    with pytest.raises(UserError, match="lacks W_dec, b_dec, threshold"):
+        others.from_gemma_scope({"W_enc": np.zeros((2, 3)), "b_enc": np.zeros(3)})
+    with pytest.raises(UserError, match="lacks decoder.weight, pre_bias, latent_bias"):
+        others.from_openai({"encoder.weight": np.zeros((3, 2))})
