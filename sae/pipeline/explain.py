@@ -253,7 +253,7 @@ def _case_of(run, image, name, report):
     """The case, its input of the head `[1, D]`, and warnings."""
     unread = report and run.config.classifier.modality == "image"
     notes = ("the head sees images alone: the report has no part in any logit",) if unread else ()
-    if hasattr(image, "__array__"):  # of NumPy, JAX or Pillow
+    if hasattr(image, "__array__") or hasattr(image, "__array_interface__"):
         pixels = _checked(np.asarray(image))
         case = runs.case_of(name or "image", pixels, run.config, report)
         return case, runs.embed_image(run, pixels, report), notes
