@@ -151,20 +151,28 @@ def curves(found: dict[Cell, dict], first: dict[str, Cell]) -> Any:
     figure, grid = plots.new_figure(11, 3.8, 1, 2)
     names = {"perplexity": "perplexity of a batch", "entropy_row": "H(c given x), nats"}
     for axes, (name, label) in zip(grid[0], names.items(), strict=True):
-        for number, (method, cell) in enumerate(first.items()):
+        for method, cell in first.items():
             if name in found[cell]["curves"]:
                 mean = np.mean(found[cell]["curves"][name], 0)
-                look = {
-                    "color": COLORS.get(method, f"C{2 + number % 8}"),
-                    "linestyle": "-" if number < 8 else "--",
-                }
-                look["linewidth"] = 2.5 if method in COLORS else 1.2
                 axes.plot(
-                    found[cell]["every"] * np.arange(1, 1 + len(mean)), mean, label=method, **look
+                    found[cell]["every"] * np.arange(1, 1 + len(mean)),
+                    mean,
+                    label=method,
+                    **_look_of(method, list(first)),
                 )
         axes.set(xlabel="updates", ylabel=label)
         axes.legend(fontsize=7)
     return figure
+
+
+def _look_of(method, methods):
+    """Look of a method's line: no two are alike."""
+    if method in COLORS:
+        return {"color": COLORS[method], "linewidth": 2.5}
+    number = [m for m in methods if m not in COLORS].index(method)
+    rest = plots.COLORS[len(COLORS) :]
+    style = ("-", "--", ":")[number // len(rest) % 3]
+    return {"color": rest[number % len(rest)], "linewidth": 1.2, "linestyle": style}
 
 
 def pictures(kept: Cells, first: dict[str, Cell]) -> Any:
