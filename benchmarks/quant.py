@@ -106,6 +106,8 @@ def theirs(x: np.ndarray, codes: int, compiled: bool, dtype: str) -> dict[str, W
     module = VectorQuantize(
         dim=x.shape[1], codebook_size=codes, decay=0.8, commitment_weight=1.0, rotation_trick=False
     )
+    if compiled:
+        torch.compiler.reset()  # after eight sizes it would go on uncompiled
     called = torch.compile(module) if compiled else module
     data = torch.from_numpy(x)[None].to(getattr(torch, dtype))
     inputs = data.clone().requires_grad_(True)
