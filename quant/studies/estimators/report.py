@@ -210,7 +210,10 @@ def heat_map(
     """
     labels = [f"{tau:g}" for tau in taus]
     cmap = f"{plots.COLOR_MAP}_r" if low_is_good else plots.COLOR_MAP
-    image = plots.heatmap(axes, values, labels, labels, origin="lower", cmap=cmap, aspect="equal")
+    # One cell may be far larger than all others, which would then look alike.
+    wide = values.min() > 0 and values.max() > 30 * np.median(values)
+    style = {"origin": "lower", "aspect": "equal", "norm": "log" if wide else "linear"}
+    image = plots.heatmap(axes, values, labels, labels, cmap=cmap, **style)
     ends = [-0.5, len(taus) - 0.5]
     axes.plot(ends, ends, color="white", linewidth=0.8, alpha=0.7)
     f, b = np.unravel_index(values.argmin() if low_is_good else values.argmax(), values.shape)
