@@ -88,7 +88,7 @@ def load(path: str | Path) -> Embedded:
 
     Raises:
       UserError: it is not there, not of this format, its arrays do not fit together, rows hold NaN,
-        or patients or findings are not told apart.
+        or patients or findings cannot be distinguished.
     """
     path = Path(path)
     try:
