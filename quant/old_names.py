@@ -13,6 +13,8 @@ SHORT = {
     "fsq": "quant.quantizers.fsq",
     "gmvq": "quant.quantizers.gmvq",
     "gumbel_vq": "quant.quantizers.gumbel_vq",
+    "grouped": "quant.quantizers.grouped",
+    "latent": "quant.quantizers.latent",
     "lfq": "quant.quantizers.lfq",
     "nnx_module": "quant.quantizers.nnx_module",
     "presets": "quant.quantizers.presets",
@@ -20,6 +22,7 @@ SHORT = {
     "rvq": "quant.quantizers.rvq",
     "simvq": "quant.quantizers.simvq",
     "sqvae": "quant.quantizers.sqvae",
+    "stack": "quant.quantizers.stack",
     "vq": "quant.quantizers.vq",
 }
 """Names that `from quant import ...` gives without a warning."""

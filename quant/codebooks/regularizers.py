@@ -6,6 +6,7 @@ import jax.numpy as jnp
 from jaxrl.train.parallel import masked_mean
 from quant.codebooks.extremes import bounded, xlogx
 from quant.codebooks.nearest import Metric, unit
+from quant.codebooks.soft_assignment import squared_distances
 from quant.estimators.sample import tempered_softmax
 
 
@@ -16,11 +17,9 @@ def similarity(x: jax.Array, codes: jax.Array, metric: Metric) -> jax.Array:
     x, codes = bounded(x), bounded(codes)
     if metric == "cosine":
         x, codes = unit(x), unit(codes)
-    product = jnp.einsum("nd,kd->nk", x, codes, precision="highest")
     if metric != "l2":
-        return product
-    squared = (x**2).sum(1)[:, None] - 2 * product + (codes**2).sum(1)[None]
-    return -jnp.sqrt(jnp.maximum(squared, 1e-12))
+        return jnp.einsum("nd,kd->nk", x, codes, precision="highest")
+    return -jnp.sqrt(jnp.maximum(squared_distances(x, codes), 1e-12))
 
 
 def diversity(

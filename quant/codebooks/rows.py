@@ -30,14 +30,16 @@ def flatten(x: jax.Array, mask: jax.Array | None) -> tuple[jax.Array, jax.Array]
 
 def to_books(rows: jax.Array, heads: int, books: int) -> jax.Array:
     """`[N, heads * W] -> [books, M, W]`: a codebook for every head, or all heads as rows of one."""
-    parts = rows.reshape(rows.shape[0], heads, -1)
-    return parts.reshape(1, -1, parts.shape[-1]) if books == 1 else parts.swapaxes(0, 1)
+    count, width = rows.shape[0], rows.shape[1] // heads  # -1 has no meaning without rows
+    parts = rows.reshape(count, heads, width)
+    return parts.reshape(1, count * heads, width) if books == 1 else parts.swapaxes(0, 1)
 
 
 def from_books(parts: jax.Array, heads: int) -> jax.Array:
     """The inverse: `[books, M, W] -> [N, heads * W]`."""
     width = parts.shape[-1]
-    parts = parts.reshape(-1, heads, width) if parts.shape[0] == 1 else parts.swapaxes(0, 1)
+    one = parts.shape[0] == 1
+    parts = parts.reshape(parts.shape[1] // heads, heads, width) if one else parts.swapaxes(0, 1)
     return parts.reshape(parts.shape[0], heads * width)
 
 

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from jaxrl.train.parallel import total
 from quant.codebooks.extremes import SMALLEST
 from quant.codebooks.nearest import typical
-from quant.estimators.sample import tempered_softmax
+from quant.estimators.sample import check_positive, tempered_softmax
 
 
 def squared_distances(x: jax.Array, codes: jax.Array) -> jax.Array:
@@ -66,8 +66,15 @@ def relaxed_rows(
 
 
 def warmth(temperature: jax.Array | float | None, config: Any) -> jax.Array | float:
-    """Temperature of a call, or that of the configuration."""
-    return config.temperature if temperature is None else temperature
+    """Temperature of a call, or that of the configuration.
+
+    Raises:
+      ValueError: it is not above 0.
+    """
+    if temperature is None:
+        return config.temperature
+    check_positive(temperature=temperature)
+    return temperature
 
 
 def mean_posterior(log_q: jax.Array, usable: jax.Array, axis_name: str | None = None) -> jax.Array:

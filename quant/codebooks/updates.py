@@ -75,6 +75,12 @@ class Restart:
             "threshold goes with kind='count', patience with kind='idle'",
         )
         require(
+            self.threshold is None or 0 < self.threshold < float("inf"),
+            f"threshold is {self.threshold}: rows per step, above 0",
+        )
+        if self.patience is not None:
+            require_whole("patience", self.patience)
+        require(
             self.patience is None or (self.kind == "idle" and self.patience >= 1),
             f"patience is {self.patience}: at least one step, and only with kind='idle'",
         )

@@ -28,7 +28,7 @@ FASHION_MNIST = Path("/usr/share/datasets/fashion-mnist")
 
 
 def load(
-    name: str,
+    name: str | Path,
     data_dir: str | Path | None = None,
     size: int = 32,
     crop: int | None = None,
@@ -52,6 +52,7 @@ def load(
     Raises:
       UserError: nothing has that name, or it cannot be read.
     """
+    name = str(name)
     if name in NAMED:
         return NAMED[name]()
     if name.startswith("folder:"):

@@ -4,6 +4,7 @@ same call gives the same split.
 
 from pathlib import Path
 from typing import NamedTuple
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -245,9 +246,9 @@ def array_file(path: str | Path, keep_bytes: bool = False) -> Data:
     """
     file = Path(path).expanduser()
     try:
-        with np.load(file, allow_pickle=False) as arrays:
+        with open(file, "rb") as stream, np.load(stream, allow_pickle=False) as arrays:
             found = {name: arrays[name] for name in arrays.files}
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, EOFError, TypeError, AttributeError, BadZipFile) as error:
         raise UserError(f"{file} cannot be read as an .npz file of arrays ({error})") from None
     if "x" not in found:
         raise UserError(f"{file} holds no array x, only {', '.join(sorted(found)) or 'nothing'}")
@@ -257,6 +258,8 @@ def array_file(path: str | Path, keep_bytes: bool = False) -> Data:
 
 def _checked(x, y, name, keep_bytes=False):
     x = np.asarray(x)
+    if x.dtype.kind not in "fiub":
+        raise UserError(f"{name}: examples are of type {x.dtype}, where numbers are wanted")
     if x.ndim not in (2, 3, 4) or 0 in x.shape:
         raise UserError(
             f"{name}: examples of shape {x.shape} are neither images [N, H, W, C] nor vectors [N, "
@@ -276,5 +279,7 @@ def _checked(x, y, name, keep_bytes=False):
             raise UserError(
                 f"{name}: labels must be {len(x)} integers, not {y.dtype} of shape {y.shape}"
             )
+        if len(y) and (y.min() < -(2**31) or y.max() >= 2**31):
+            raise UserError(f"{name}: labels reach to {y.max()}, more than 32 bits hold")
         y = y.astype(np.int32)
     return x, y

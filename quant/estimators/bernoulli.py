@@ -21,6 +21,9 @@ def as_bernoulli(estimator: Callable[..., Sample]) -> Callable[..., Sample]:
 
     def of_units(key: jax.Array, logits: jax.Array, **options) -> Sample:
         logits = jnp.asarray(logits)
+        if jnp.issubdtype(logits.dtype, jnp.floating):
+            certain = jnp.sign(logits) * min(CERTAIN, float(jnp.finfo(logits.dtype).max))
+            logits = jnp.where(jnp.isinf(logits), certain, logits).astype(logits.dtype)
         pair = estimator(key, jnp.stack([jnp.zeros_like(logits), logits], axis=-1), **options)
         return pair._replace(
             value=pair.value[..., 1], probs=pair.probs[..., 1], soft=pair.soft[..., 1]
@@ -108,7 +111,12 @@ def logistic(key: jax.Array, logits: jax.Array) -> jax.Array:
 
 
 def _units(logits):
-    return widened(jnp.asarray(logits)[..., None])[..., 0]
+    wide = widened(jnp.asarray(logits)[..., None])[..., 0]
+    return jnp.where(jnp.isinf(wide), jnp.sign(wide) * CERTAIN, wide)
+
+
+CERTAIN = 1e30
+"""Logit in place of an infinite one, which gets no gradient: infinity less itself is no number."""
 
 
 def _slope(soft, logits):

@@ -31,7 +31,8 @@ def redge(key: jax.Array, logits: jax.Array, time: float | jax.Array = 0.5) -> s
       ValueError: a time outside (0, 1].
     """
     sample.check_positive(time=time)
-    if isinstance(time, int | float) and time > 1:
+    found = sample.known("time", time)
+    if found is not None and (found > 1).any():
         raise ValueError(f"time must be at most 1, not {time}")
     wide = sample.widened(logits)
     key_draw, key_noise = jax.random.split(key)

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 
 class Sample(NamedTuple):
@@ -45,7 +46,28 @@ def widened(logits: jax.Array) -> jax.Array:
         raise ValueError(
             f"logits of shape {logits.shape} hold no categories: give [..., K] with K at least 1"
         )
-    return logits.astype(jnp.promote_types(logits.dtype, jnp.float32))
+    wide = jnp.promote_types(logits.dtype, jnp.float32)
+    return logits if wide == logits.dtype else _widened(logits)
+
+
+@jax.custom_vjp
+def _widened(logits):
+    """Half-precision logits as float32; their gradient is at most the largest number that they can
+    hold, where it would be infinite.
+    """
+    return logits.astype(jnp.float32)
+
+
+def _widened_forward(logits):
+    return _widened(logits), logits
+
+
+def _widened_backward(logits, gradient):
+    limit = float(jnp.finfo(logits.dtype).max)
+    return (jnp.clip(gradient, -limit, limit).astype(logits.dtype),)
+
+
+_widened.defvjp(_widened_forward, _widened_backward)
 
 
 def check_positive(**numbers) -> None:
@@ -56,8 +78,23 @@ def check_positive(**numbers) -> None:
       ValueError: naming the first such number.
     """
     for name, number in numbers.items():
-        if isinstance(number, int | float) and not number > 0:
+        found = known(name, number)
+        if found is not None and not (found > 0).all():
             raise ValueError(f"{name} must be above 0, not {number}")
+
+
+def known(name: str, number) -> np.ndarray | None:
+    """A number, or several, that can be inspected; None where it is traced.
+
+    Raises:
+      ValueError: it is no real number.
+    """
+    if isinstance(number, jax.core.Tracer):
+        return None
+    found = np.asarray(number)
+    if found.dtype.kind not in "fiu" and not jnp.issubdtype(found.dtype, jnp.floating):
+        raise ValueError(f"{name} must be a number, not {number!r}")
+    return found
 
 
 def gumbel(key: jax.Array, logits: jax.Array) -> jax.Array:

@@ -38,6 +38,8 @@ class FSQConfig:
     def __post_init__(self):
         for level in tuple_field(self, "levels", "a number for every feature, such as (8, 5, 5)"):
             require_whole("a number of levels", level)
+        # Small integers of NumPy would overflow in the product.
+        object.__setattr__(self, "levels", tuple(int(level) for level in self.levels))
         low = [level for level in self.levels if level < 2]
         require(not low, f"levels {self.levels} contains {low}: a feature needs at least 2 levels")
         require_one_of("squash", self.squash, Literal["tanh", "clip"])
@@ -140,6 +142,10 @@ def decode(params: dict, state: dict, indices: jax.Array, config: FSQConfig) -> 
       config: the same as at `init`.
     """
     if not config.flat:
+        require(
+            indices.shape[-1:] == (config.dim,),
+            f"indices have shape {indices.shape}: their last axis must be {config.dim} features",
+        )
         steps = indices.astype(jnp.float32)
         known = (steps >= 0) & (steps < _along(config.levels, steps))
         return jnp.where(known, _values(steps, config), jnp.nan)

@@ -95,6 +95,10 @@ class GMVQConfig:
             self.sigma > 0 and self.temperature > 0 and self.softness > 0,
             "sigma, temperature and softness must be above 0",
         )
+        require(
+            self.largest_noise is None or self.largest_noise > 0,
+            f"largest_noise is {self.largest_noise}: it must be above 0",
+        )
 
 
 def init(key: jax.Array, config: GMVQConfig, sample: jax.Array | None = None) -> tuple[dict, dict]:

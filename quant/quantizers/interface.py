@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, TypedDict
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import struct
 from jax.sharding import AxisType, PartitionSpec
 
@@ -18,7 +19,7 @@ from jaxrl.train.parallel import example_keys, masked_mean
 from quant.codebooks.extremes import bounded, narrowed
 from quant.codebooks.rows import flatten, lookup
 from quant.codebooks.updates import count_rows, usage_metrics
-from quant.errors import require
+from quant.errors import QuantError, require
 from quant.quantizers.explain import explaining
 from quant.quantizers.inputs import as_array, check_input
 from quant.types import Quantized
@@ -141,16 +142,20 @@ def decoding(decode: Decode) -> Decode:
 
     @functools.wraps(decode)
     def checked(params: Any, state: Any, indices: jax.Array, config: Any) -> jax.Array:
-        indices = jnp.asarray(indices)
+        if not isinstance(indices, jax.Array):  # JAX would cut 64 bits to 32 unseen
+            try:
+                indices = np.asarray(indices)
+            except ValueError as error:
+                raise QuantError(f"indices are no array ({error})") from None
         require(
             jnp.issubdtype(indices.dtype, jnp.integer),
             f"indices have dtype {indices.dtype}: give whole numbers, as encode does",
         )
         limits = jnp.iinfo(indices.dtype)
         if limits.max > LARGEST_INDEX:
-            indices = jnp.clip(indices, max(limits.min, -2), LARGEST_INDEX)
+            indices = indices.clip(max(limits.min, -2), LARGEST_INDEX)
         # Files keep indices as uint8 or int16, which cannot hold the number of codes itself.
-        indices = indices.astype(jnp.int32)
+        indices = jnp.asarray(indices.astype(jnp.int32))
         with explaining(params, state, config):
             return decode(params, state, indices, config)
 

@@ -50,6 +50,9 @@ class LFQConfig:
     def __post_init__(self):
         require_whole("dim", self.dim)
         require(1 <= self.dim <= 30, f"dim is {self.dim}: int32 indices hold 1 to 30 bits")
+        for name in ("inverse_temperature", "scale"):
+            value = getattr(self, name)
+            require(0 < value < float("inf"), f"{name} is {value}: it must be above 0, and finite")
 
     @property
     def num_codes(self) -> int:

@@ -70,6 +70,12 @@ class Quantizer(nnx.Module):
                 variable[...] = leaf
         return out
 
+    def decode(self, indices: jax.Array) -> jax.Array:
+        """Values of indices, as the `decode` of the quantizer's module gives them."""
+        state = jax.tree.unflatten(self.structure, [leaf[...] for leaf in self.state])
+        module = importlib.import_module(self.functions)
+        return module.decode(_values(self.params), state, indices, self.config)
+
 
 def _held(params: Params) -> nnx.Dict:
     """Parameters as `nnx.Param`, in dictionaries nested as those of composite quantizers are."""

@@ -123,6 +123,10 @@ def decode(
       indices: int32 `[...]`, or `[..., heads]` if there are several.
       config: the same as at `init`.
     """
+    require(
+        config.heads == 1 or indices.shape[-1:] == (config.heads,),
+        f"indices have shape {indices.shape}: their last axis must be the {config.heads} heads",
+    )
     leading = indices.shape if config.heads == 1 else indices.shape[:-1]
     rows = jnp.where(indices < 0, config.num_codes, indices).reshape(-1, config.heads)
     take = jax.vmap(lambda c, i: jnp.take(c, i, axis=0, mode="fill"))

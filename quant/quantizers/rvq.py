@@ -41,6 +41,11 @@ class ResidualConfig:
             isinstance(self.level, VQConfig),
             f"level is {self.level!r}: give a VQConfig; StackConfig takes any quantizers",
         )
+        require(
+            isinstance(self.dropout, bool),
+            f"dropout is {self.dropout!r}: it is True or False here, while StackConfig takes a "
+            "DepthDropout",
+        )
         require_whole("levels", self.levels)
         require(self.levels >= 1, f"levels is {self.levels}: at least one")
         require(

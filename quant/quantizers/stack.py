@@ -36,6 +36,10 @@ class StackConfig:
     def __post_init__(self):
         for config in tuple_field(self, "levels", "a configuration for each"):
             functions_of(config)
+        require(
+            self.dropout is None or isinstance(self.dropout, DepthDropout),
+            f"dropout is {self.dropout!r}: give a DepthDropout",
+        )
         dims = {level.dim for level in self.levels}
         require(len(dims) == 1, f"levels have {sorted(dims)} features: they must agree")
         require(
