@@ -48,7 +48,9 @@ def gst_at(
       tau: temperature of the relaxed value, above 0.
       gap: see `gst`.
     """
-    sample.check_positive(tau=tau, gap=gap)
+    sample.check_positive(tau=tau)
+    if not (isinstance(gap, str) and gap == "p"):
+        sample.check_positive(gap=gap)
     wide = sample.widened(logits)
     soft = sample.tempered_softmax(moved(wide, index, gap), tau)
     return sample.assemble(
@@ -63,7 +65,7 @@ def moved(logits: jax.Array, index: jax.Array, gap: float | Literal["p"]) -> jax
     largest = jnp.where(
         broken, jnp.nan, logits.max(-1, keepdims=True)
     )  # XLA's maximum may lose a NaN
-    if gap == "p":
+    if isinstance(gap, str):
         p = (chosen * jax.nn.softmax(logits, axis=-1)).sum(-1, keepdims=True)
         gap = -jnp.log1p(-jnp.minimum(p, 1 - NEAREST_TO_ONE)) / jnp.maximum(p, NEAREST_TO_ONE)
     return jnp.where(

@@ -52,6 +52,12 @@ def test_temperatures_of_any_type_are_checked(tau):
     assert jnp.isfinite(jax.jit(lambda t: q.st_gs(jax.random.key(0), X, t).value)(0.5)).all()
 
 
+def test_gaps_are_numbers_or_p():
+    for gap in ("q", 0.0, np.float32(-1)):
+        with pytest.raises(ValueError, match="gap must be"):
+            q.gst(jax.random.key(0), X, gap=gap)
+
+
 def test_times_of_any_type_are_checked():
     with pytest.raises(ValueError, match="time must be at most 1"):
         q.redge(jax.random.key(0), X, np.float32(2))
