@@ -173,7 +173,7 @@ def check_rows(rows: np.ndarray, what: str, width: int | None = None) -> None:
             "same encoder and modality"
         )
     with np.errstate(over="ignore"):  # what float32 cannot hold is infinite there
-        bad = np.flatnonzero(~np.isfinite(rows.astype(np.float32)).all(1))
+        bad = np.flatnonzero(~np.isfinite(rows.astype(np.float32, copy=False)).all(1))
     if len(bad):
         raise UserError(
             f"{len(bad)} rows of the {what} hold NaN or infinity, the first is row {bad[0]}: embed "

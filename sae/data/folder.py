@@ -9,7 +9,7 @@ import numpy as np
 from jaxrl.app.errors import UserError
 from sae.data.cases import Cases, check_split, side
 from sae.data.images import read_image
-from sae.data.tables import BLANKS, check_people, labels, person, read_table
+from sae.data.tables import check_people, is_blank, labels, person, read_table
 
 
 def folder(
@@ -32,7 +32,7 @@ def folder(
         raise UserError(f"{table} has no rows")
     for number, row in enumerate(rows, 2):
         for name in ("path", "patient"):
-            if (row[name] or "").strip().lower() in BLANKS:
+            if is_blank(row[name]):
                 raise UserError(
                     f"row {number} of {table} names no {name}: every radiograph needs a path and a "
                     "patient"
@@ -73,4 +73,4 @@ def _numbers(rows, name, table):
 
 
 def _number(text):
-    return float("nan") if (text or "").strip().lower() in BLANKS else float(text)
+    return float("nan") if is_blank(text) else float(text)

@@ -62,6 +62,11 @@ def _separator(head: str) -> str:
     return max(",;\t|", key=head.count)
 
 
+def is_blank(text: str | None) -> bool:
+    """Return whether a cell says nothing."""
+    return (text or "").strip().lower() in BLANKS
+
+
 def person(text: str) -> str:
     """Identify a patient: 12, 12.0, "12,0" and " 12" are one (spreadsheets turn numbers into
     decimals).
@@ -71,7 +76,7 @@ def person(text: str) -> str:
         one.
     """
     text = (text or "").strip()
-    if text.lower() in BLANKS:
+    if is_blank(text):
         raise UserError(
             f"a row names no patient ({text!r}): whose radiographs they are decides on which side "
             "of the split they lie"

@@ -8,7 +8,7 @@ from jaxrl.app.errors import UserError
 from sae.data.cases import NORMAL, Cases
 from sae.data.chestmnist import FINDINGS
 from sae.data.layouts import Row, Source, cases_of_rows, find_table, listed_labels
-from sae.data.tables import BLANKS, decoded, person, read_table
+from sae.data.tables import decoded, is_blank, person, read_table
 
 COLUMNS = ("Image Index", "Finding Labels", "Patient ID", "View Position")
 
@@ -39,7 +39,7 @@ def nih(root: Path, views: tuple[str, ...] = ()) -> tuple[Cases, list[Path]]:
         if labels is None:
             skipped.append((name, "its list of findings is blank"))
             continue
-        if row["Patient ID"].strip().lower() in BLANKS:
+        if is_blank(row["Patient ID"]):
             skipped.append((name, "its table names no patient"))
             continue
         patient = person(row["Patient ID"]).lstrip("0") or "0"  # 1 and 00001 are one

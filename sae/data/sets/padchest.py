@@ -7,7 +7,7 @@ from pathlib import Path
 from jaxrl.app.errors import UserError
 from sae.data.cases import NORMAL, Cases
 from sae.data.layouts import Row, Source, cases_of_rows, find_table
-from sae.data.tables import BLANKS, person, read_table
+from sae.data.tables import BLANKS, is_blank, person, read_table
 
 COLUMNS = ("ImageID", "ImageDir", "PatientID", "Projection", "Labels")
 FRONTAL = ("PA", "AP", "AP_horizontal")
@@ -131,7 +131,7 @@ def padchest(
         present = {NORMAL if label == "normal" else label for label in found}
         absent = -1.0 if "unchanged" in labels and "normal" not in labels else 0.0
         values = tuple(1.0 if finding in present else absent for finding in names)
-        if (row["PatientID"] or "").strip().lower() in BLANKS:
+        if is_blank(row["PatientID"]):
             skipped.append((name, "its table names no patient"))
             continue
         inner = folder / (row["ImageDir"] or "").strip().removesuffix(".0") / name
