@@ -137,7 +137,6 @@ def test_numbers_of_levels_may_be_of_any_type():
         (lambda: LFQConfig(4, inverse_temperature=float("nan")), "inverse_temperature is nan"),
         (lambda: LFQConfig(4, scale=0.0), "scale is 0.0"),
     ],
-    ids=str,
 )
 def test_settings_that_mean_nothing_are_refused(make, sentence):
     with pytest.raises(QuantError, match=sentence):
