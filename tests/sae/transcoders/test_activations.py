@@ -43,6 +43,20 @@ def test_equal_values_at_the_edge_all_stay(k):
     np.testing.assert_array_equal(out, [[3.0, 1.0, 1.0, 1.0, 0.0]])
 
 
+@pytest.mark.parametrize("features", [3, 48, 256, 257])
+def test_the_kth_of_rows_is_what_sorting_finds(features):
+    """By maxima and by TopK, with equal and infinite values."""
+    rng = np.random.default_rng(features)
+    rows = np.concatenate([rng.normal(size=(3, features)), rng.integers(0, 3, (3, features))])
+    rows[0, 1], rows[1], rows[2, :2] = np.inf, 7, -np.inf
+    rows = rows.astype(np.float32)
+    for k in {1, 2, 3, min(8, features), min(9, features)}:
+        found = activations.kth_of_rows(jnp.asarray(rows), k)
+        np.testing.assert_array_equal(found, np.sort(rows)[:, -k])
+        stacked = jax.vmap(lambda a, k=k: activations.kth_of_rows(a, k))(jnp.asarray(rows[None]))
+        np.testing.assert_array_equal(stacked[0], found)
+
+
 def test_batch_top_k_counts_over_the_batch_and_takes_fractions(pre):
     out, flat = (
         np.asarray(activations.batch_top_k(pre, 2.5)),
