@@ -89,7 +89,9 @@ def test_options_written_for_a_configuration_give_it_again():
     assert parse(["train", *options_for(other)]).config == other
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize(
+    "number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.slow)]
+)
 def test_a_signal_saves_and_the_same_command_continues(number, finished, tmp_path):
     arguments = ("train", *SMALL, "--run-dir", tmp_path)
     status, out, err = inside(
@@ -176,6 +178,7 @@ def test_two_trainings_in_one_folder_are_refused(finished, tmp_path):
     assert inside("train", *SMALL, "--run-dir", folder)[0] == 0
 
 
+@pytest.mark.slow
 def test_killed_while_saving_it_resumes_from_the_last_complete_checkpoint(
     finished, tmp_path, monkeypatch
 ):

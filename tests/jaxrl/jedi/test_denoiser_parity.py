@@ -156,7 +156,10 @@ def test_steps_on_their_own_frames_follow_the_reference(file, case):
     np.testing.assert_allclose(mean_loss(steps, mask, n), golden[f"out/{case}/loss"], rtol=rough)
 
 
-@pytest.mark.parametrize(("file", "case"), LOSSES)
+@pytest.mark.parametrize(
+    ("file", "case"),
+    [LOSSES[1], *(pytest.param(*LOSSES[n], marks=pytest.mark.slow) for n in (0, 2))],
+)
 def test_training_loss_and_gradients_equal_reference(file, case):
     golden, model, params, edm, _ = load(file)
     compute = jax.jit(

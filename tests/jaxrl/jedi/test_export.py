@@ -20,7 +20,7 @@ STEPS = {
         *((name, "jedi") for name in STEPS),
         ("world_model", "separate"),
         pytest.param("world_model", "pixel", marks=pytest.mark.slow),
-        ("behavior", "pixel"),
+        pytest.param("behavior", "pixel", marks=pytest.mark.slow),
     ],
 )
 def test_steps_export_for_tpu_and_cuda(name, mode, key):

@@ -80,6 +80,7 @@ def test_a_change_is_read_the_same_wherever_it_happens():
     assert np.abs(stays - goes[0]).max() > 5e-3
 
 
+@pytest.mark.slow
 def test_a_model_with_a_reader_learns_what_it_alone_sees():
     """Spots come and go on a busy, constant background; a spot that goes is a reward, one that
     comes is none.
@@ -163,6 +164,7 @@ def test_losses_and_accuracies_are_weighted_means():
     )
 
 
+@pytest.mark.slow
 def test_batches_of_rewards_and_ends_prefer_events_and_the_others_do_not():
     replay = buffer.init(ReplayConfig(capacity=96, episodes=12), 2, FRAME)
     game = Game(2, 0, p_end=0.04)

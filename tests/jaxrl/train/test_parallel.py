@@ -31,7 +31,7 @@ STEPS = {
         "probe",
     ],
 )
-@pytest.mark.parametrize("devices", [2, 4, 8])
+@pytest.mark.parametrize("devices", [2, pytest.param(4, marks=pytest.mark.slow), 8])
 def test_several_devices_equal_one(name, devices, key):
     if devices > jax.device_count():
         pytest.skip("needs JAX_NUM_CPU_DEVICES=8; see test_eight_devices")

@@ -118,7 +118,10 @@ def test_fsq_has_exactly_as_many_codes_as_the_others():
             fsq_levels(codes)
 
 
-@pytest.mark.parametrize("method", ["vq", "gm-vq", "gumbel-vq", "sq-vae", "fsq"])
+SLOW = [pytest.param(name, marks=pytest.mark.slow) for name in ("gumbel-vq", "sq-vae", "fsq")]
+
+
+@pytest.mark.parametrize("method", ["vq", "gm-vq", *SLOW])
 def test_measures_do_not_depend_on_chunks(method, monkeypatch):
     quantizer = METHODS[method].make(Cell(method, 1e-3, 1e-2, 32), 6, 4, 1)
     learner = start(jax.random.key(0), jnp.asarray(X / 255, jnp.float32), MODULE, quantizer, LEARN)

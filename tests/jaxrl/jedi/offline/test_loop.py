@@ -63,6 +63,7 @@ def test_it_measures_what_was_held_out(whole):
     assert [row["compile/count"] for row in rows[2:]] == [0]
 
 
+@pytest.mark.slow
 def test_stopping_anywhere_changes_nothing(whole, data, tmp_path, monkeypatch):
     monkeypatch.setattr(stages, "call_size", lambda session, phase: 2)
     original = stages.learn

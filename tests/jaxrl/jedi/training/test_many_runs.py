@@ -62,6 +62,7 @@ def both(tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 def test_together_they_learn_what_each_learns_alone(finished, alone, both):
     assert [path.name for path in seed_folders(both)] == ["seed0", "seed1"]
     first, mine = agent_of(CONFIG, both / "seed0"), agent_of(OTHER, both / "seed1")
@@ -165,6 +166,7 @@ def test_the_interval_is_students(tmp_path):
         write_seeds_report(tmp_path)
 
 
+@pytest.mark.slow
 def test_the_report_of_seeds_leads_to_each(both):
     page = write_seeds_report(both).read_text()
     assert "catch: 2 seeds" in page and 'href="../seed1/report/index.html"' in page
