@@ -11,6 +11,7 @@ import jax
 
 from quant.errors import require
 from quant.old_names import warn_once
+from quant.quantizers.flax_arguments import name_of
 from quant.types import Quantized
 
 
@@ -47,8 +48,7 @@ class Quantizer(nn.Module):
             self.functions != "" and self.config is not None,
             "a Quantizer needs the functions and the configuration: Quantizer(vq, VQConfig(...))",
         )
-        if isinstance(self.functions, ModuleType):
-            object.__setattr__(self, "functions", self.functions.__name__)
+        object.__setattr__(self, "functions", name_of(self.functions, self.config))
         super().__post_init__()
 
     @nn.compact

@@ -9,6 +9,7 @@ from typing import Any
 import jax
 from flax import nnx
 
+from quant.quantizers.flax_arguments import name_of
 from quant.types import Params, Quantized
 
 
@@ -33,10 +34,14 @@ class Quantizer(nnx.Module):
           config: its configuration.
           rngs: its stream "params" (or the default one) is drawn from.
           sample: for inits that need data.
+
+        Raises:
+          QuantError: `functions` is no quantizer's module, or `config` of another one.
         """
+        name = name_of(functions, config)
         params, state = functions.init(rngs.params(), config, sample)
         leaves, structure = jax.tree.flatten(state)
-        self.functions, self.config, self.structure = functions.__name__, config, structure
+        self.functions, self.config, self.structure = name, config, structure
         self.params = _held(params)
         self.state = nnx.List([Codebook(leaf) for leaf in leaves])
 

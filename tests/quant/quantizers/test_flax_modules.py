@@ -12,7 +12,8 @@ import optax
 import pytest
 from flax import nnx
 
-from quant.quantizers import flax_module, gmvq, nnx_module, vq
+from quant.errors import QuantError
+from quant.quantizers import flax_module, fsq, gmvq, nnx_module, rvq, vq
 from tests.quant.table import ALL as QUANTIZERS
 from tests.quant.table import made
 
@@ -174,3 +175,22 @@ def test_nnx_trains_with_an_optimizer():
     np.testing.assert_array_equal(ema.state[0][...], first)
     ema(X, True)
     assert (ema.state[0][...] != first).any()
+
+
+@pytest.mark.parametrize(
+    ("functions", "config", "sentence"),
+    [
+        (vq, fsq.FSQConfig((8, 8, 8)), "of quant.quantizers.vq is a VQConfig, not FSQConfig"),
+        (rvq, vq.VQConfig(8, 4), "is a ResidualConfig, not VQConfig"),
+        (vq, {"codes": 8}, "is a VQConfig, not dict"),
+        (vq, vq.VQConfig, "is a VQConfig, not the class VQConfig"),
+        ("vq", vq.VQConfig(8, 4), "no module 'vq': give the module itself"),
+        (jax, vq.VQConfig(8, 4), "jax is no module of a quantizer"),
+        (vq.quantize, vq.VQConfig(8, 4), "quantize is no module of a quantizer"),
+    ],
+)
+def test_what_is_no_quantizer_is_refused(functions, config, sentence):
+    with pytest.raises(QuantError, match=sentence):
+        flax_module.Quantizer(functions, config)
+    with pytest.raises(QuantError, match=sentence):
+        nnx_module.Quantizer(functions, config, rngs=nnx.Rngs(0))
