@@ -74,6 +74,15 @@ def pytest_configure(config):
         os.environ["XLA_FLAGS"] = f"{flags} {QUICK}".strip()
 
 
+def pytest_collection_modifyitems(items):
+    """Refuse names that differ between the processes of a test run, which pytest-xdist cannot join
+    (a local run without it would not show this).
+    """
+    for item in items:
+        if " at 0x" in item.nodeid:
+            raise pytest.UsageError(f"{item.nodeid}: its name holds an address; give it an id")
+
+
 @pytest.fixture
 def key():
     """A fresh typed PRNG key."""
