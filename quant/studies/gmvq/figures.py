@@ -78,8 +78,17 @@ def draw_all(kept: Cells, found: dict[Cell, dict], bias: Biases | None) -> list[
     return made
 
 
+WIDE = 10
+"""Ratio of errors from which their axis is logarithmic: one bad cell would hide the others."""
+
+
+def error_scale(errors: list[float]) -> str:
+    """Scale of an axis of errors, all above 0."""
+    return "log" if min(errors) > 0 and max(errors) > WIDE * min(errors) else "linear"
+
+
 def methods(found: dict[Cell, dict], first: dict[str, Cell]) -> Any:
-    """G1: every method at its first settings, a dot per seed."""
+    """G1: every method at its first settings, a dot per seed; wide errors logarithmic."""
     figure, grid = plots.new_figure(12, 0.8 + 0.35 * len(first), 1, 3, sharey=True)
     names = {"mse": "MSE", "perplexity": "perplexity", "information": "I(x; c), nats"}
     for axes, (name, label) in zip(grid[0], names.items(), strict=True):
@@ -95,6 +104,7 @@ def methods(found: dict[Cell, dict], first: dict[str, Cell]) -> Any:
             yticklabels=list(first),
             ylim=(-0.6, len(first) - 0.4),
         )
+    grid[0, 0].set_xscale(error_scale([e for cell in first.values() for e in found[cell]["mse"]]))
     return figure
 
 
@@ -141,6 +151,8 @@ def sweeps(found: dict[Cell, dict], first: dict[str, Cell]) -> Any:
                 ylabel=label,
             )
         column[0].legend(fontsize=8)
+    shown = [cell for of in lines.values() for cells in of.values() for cell in cells]
+    grid[0, 0].set_yscale(error_scale([e for cell in shown for e in found[cell]["mse"]]))
     return figure
 
 

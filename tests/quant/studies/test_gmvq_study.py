@@ -19,6 +19,7 @@ from quant.studies.gmvq.__main__ import main
 from quant.studies.gmvq.bias import biases, correlations
 from quant.studies.gmvq.bounds import bounds_over_spread
 from quant.studies.gmvq.config import METHODS, PRESETS, Cell, Learning, fsq_levels, tiny
+from quant.studies.gmvq.figures import error_scale
 from quant.studies.gmvq.measure import measure, mixture_entropy
 from quant.studies.gmvq.run import run, run_cell
 from quant.studies.gmvq.training import Learner, pieces, start, temperature, train
@@ -59,6 +60,12 @@ def test_it_learns_and_uses_its_codes(study):
         assert value == pytest.approx(
             np.log(perplexity), rel=1e-4
         )  # a code that is sure tells all its entropy
+
+
+def test_an_error_far_from_the_others_does_not_hide_them():
+    assert error_scale([0.006, 0.007, 0.35]) == "log"
+    assert error_scale([0.006, 0.007, 0.05]) == "linear"
+    assert error_scale([0.0, 0.007]) == "linear"
 
 
 def test_the_report_has_its_figures_and_a_second_start_trains_nothing(study, monkeypatch):
