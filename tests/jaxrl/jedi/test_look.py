@@ -119,6 +119,7 @@ def test_a_sampler_can_be_chosen(runs, tmp_path):
     assert said.endswith("(1 Heun step from 5 to 5, churn 0.3)")
 
 
+@pytest.mark.slow
 def test_horizon_writes_table_figure_and_json(runs, capsys):
     small = ["--games", "3", "--game-steps", "12", "--starts", "20", "--epsilon", "1"]
     assert (

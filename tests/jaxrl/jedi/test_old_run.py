@@ -46,6 +46,7 @@ def test_its_agent_is_restored(folder):
     assert summary["env_steps"] == 96 and -1 <= summary["return"] <= 1
 
 
+@pytest.mark.slow
 def test_it_continues(folder):
     before = (folder / "metrics.jsonl").read_text()
     result = train(small_run.until(any_config(folder), 112), folder, say=lambda line: None)
