@@ -101,8 +101,9 @@ def kth_of_rows(rows: jax.Array, k: int) -> jax.Array:
 
 def _kth_by_maxima(rows, k):
     """The largest, the next below it, and so on, until k entries are no smaller: equal ones count
-    as often as they are there.
+    as often as they are there. NaN counts as the largest, as in TopK.
     """
+    rows = jnp.where(jnp.isnan(rows), jnp.inf, rows)
     level = rows.max(-1)
     for _ in range(k - 1):
         count = (rows >= level[:, None]).sum(-1, dtype=jnp.int32)

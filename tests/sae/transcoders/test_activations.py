@@ -57,6 +57,14 @@ def test_the_kth_of_rows_is_what_sorting_finds(features):
         np.testing.assert_array_equal(stacked[0], found)
 
 
+@pytest.mark.parametrize("zeros", [0, 300])
+def test_a_value_that_is_no_number_takes_a_place(zeros):
+    """By maxima and by TopK alike: one of two stays."""
+    row = jnp.array([[1.0, jnp.nan, 3.0, 2.0, *[0.0] * zeros]])
+    kept = activations.top_k(row, 2)
+    np.testing.assert_array_equal(kept, [[0, 0, 3, 0, *[0] * zeros]])
+
+
 def test_batch_top_k_counts_over_the_batch_and_takes_fractions(pre):
     out, flat = (
         np.asarray(activations.batch_top_k(pre, 2.5)),
