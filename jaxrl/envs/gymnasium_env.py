@@ -45,7 +45,10 @@ class GymnasiumEnv:
 
         acts = self._env.action_space
         if not isinstance(acts, Discrete):
-            raise UserError(f"{self.name} has actions {acts}; only discrete actions are supported")
+            raise UserError(
+                f"{self.name} has actions {acts}; only discrete actions are supported: "
+                "map numbers to them by a gymnasium.ActionWrapper with a Discrete action_space"
+            )
 
     def _see(self, observation, where: str) -> np.ndarray:
         self._frame = resize_area(self._rgb(observation, where), self.frame_shape[0])

@@ -198,6 +198,13 @@ def check_shapes(spec: AgentSpec) -> None:
             f"probe.widths needs as many levels as encoder.widths ({levels}), has "
             f"{len(config.probe.widths)}"
         )
+    for name in ("denoiser", "reward_end"):
+        net = getattr(config, name)
+        if net.kind == "conv" and len(net.depths) != len(net.widths):
+            raise ValueError(
+                f"{name}.depths and {name}.widths need as many levels, have {len(net.depths)} and "
+                f"{len(net.widths)}"
+            )
     learning = config.reward_end_learning
     if learning.length < config.context + 1:
         raise ValueError(

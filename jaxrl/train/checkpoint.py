@@ -219,11 +219,12 @@ class Checkpoints:
 
     def _remedy(self, step: int) -> str:
         others = [s for s in self.steps() if s != step]
-        return (
+        otherwise = (
             f"remove that folder to continue from step {others[-1]}"
             if others
             else "start a new run with another --run-dir"
         )
+        return f"if config.json was changed, restore it; otherwise {otherwise}"
 
     def close(self) -> None:
         """Wait, then close."""

@@ -37,8 +37,8 @@ def from_dict(cls: type[T], data: dict[str, Any], where: str = "") -> T:
         trouble = "is unknown" if name in data else "is missing"
         if name in data or not has_default(fields[name]):
             raise UserError(
-                f"the stored configuration was written by another version: field {where}{name} "
-                f"{trouble}"
+                f"the stored configuration (config.json) was changed, or written by another "
+                f"version: field {where}{name} {trouble}"
             )
     return cls(
         **{
@@ -62,6 +62,12 @@ def _from_json(hint, value, where):
     if typing.get_origin(hint) in (typing.Union, types.UnionType) and value is not None:
         inner = next(arg for arg in typing.get_args(hint) if arg is not types.NoneType)
         return _from_json(inner, value, where)
+    kinds = {int: int, float: int | float, str: str, bool: bool}.get(hint, object)
+    if not isinstance(value, kinds) or (isinstance(value, bool) and hint in (int, float)):
+        raise UserError(
+            f"the stored configuration (config.json) was changed: field {where.rstrip('.')} is "
+            f"{value!r}, which is no {hint.__name__}; restore it"
+        )
     return _tuples(value)
 
 

@@ -91,6 +91,7 @@ def run_train(command: Train) -> int:
     ending = f"seed{config.seed}" if command.seeds == 1 else f"seeds{config.seed}-{last}"
     name = f"{file_name(config.env)}-{command.preset}-{ending}"
     folder = command.run_dir or str(Path("runs") / config.agent.mode / name)
+    refuse_other_kind(folder, command.seeds)
     if command.seeds == 1:
         result = train(config, folder, profile=command.profile)
         if result.finished and hosts.is_first():
@@ -102,6 +103,28 @@ def run_train(command: Train) -> int:
     if command.profile is not None:
         raise UserError("--profile traces one agent: leave out --seeds")
     return ended(train_seeds(config, folder, command.seeds), lambda: write_seeds_report(folder))
+
+
+def refuse_other_kind(run_dir: str | Path, seeds: int) -> None:
+    """Keep one run out of a folder of several seeds, and several seeds out of a run's: each would
+    write its report over the other's.
+
+    Raises:
+      UserError: the folder holds the other kind.
+    """
+    from jaxrl.jedi.training.many_runs import seed_folders
+
+    folder = resolve_path(run_dir)
+    if seeds == 1 and (found := seed_folders(folder)):
+        raise UserError(
+            f"{folder} holds the runs of several seeds: name one of them, such as {found[0]}, give "
+            "--seeds, or choose another --run-dir"
+        )
+    if seeds > 1 and (folder / "config.json").is_file():
+        raise UserError(
+            f"{folder} holds one run, not those of several seeds: leave out --seeds, or choose "
+            "another --run-dir"
+        )
 
 
 def run_learn(command: Learn) -> int:

@@ -40,6 +40,9 @@ def write_seeds_report(run_dir: str | Path) -> Path:
     runs = seed_folders(folder)
     if not runs:
         raise UserError(f"{folder} holds no run and no seeds: name the folder of a training")
+    # If none has an epoch, the first says so.
+    runs = [run for run in runs if read_rows(run)] or runs
+    left_out = [run.name for run in seed_folders(folder) if run not in runs]
     pages = [write_report(run) for run in runs]
     rows = {run.name: read_rows(run) for run in runs}
     out = folder / "report"
@@ -62,7 +65,8 @@ def write_seeds_report(run_dir: str | Path) -> Path:
         f"{config.agent.mode} on {config.env}: {len(rows)} seeds",
         figure(picture, "return of every seed over environment steps, and their mean"),
         table(("seed", "environment steps", "last return"), lines, "seeds"),
-        lead=f"Last evaluation: {sentence(final) if final else 'none was made'}.",
+        lead=f"Last evaluation: {sentence(final) if final else 'none was made'}."
+        + (f" Left out, without a finished epoch: {', '.join(left_out)}." if left_out else ""),
     )
 
 

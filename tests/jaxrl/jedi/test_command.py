@@ -178,6 +178,33 @@ def test_two_trainings_in_one_folder_are_refused(finished, tmp_path):
     assert inside("train", *SMALL, "--run-dir", folder)[0] == 0
 
 
+def test_one_run_and_the_runs_of_several_seeds_stay_apart(finished, tmp_path):
+    one, several = tmp_path / "one", tmp_path / "several"
+    for folder in (one, several / "seed0"):
+        folder.mkdir(parents=True)
+        shutil.copy(finished.folder / "config.json", folder)
+    status, _, said = inside("train", *SMALL, "--run-dir", several)
+    assert status == 2 and "holds the runs of several seeds: name one of them" in said
+    status, _, said = inside("train", *SMALL, "--run-dir", one, "--seeds", "2")
+    assert status == 2 and "holds one run, not those of several seeds" in said
+    assert [path.name for path in several.iterdir()] == ["seed0"]
+    assert [path.name for path in one.iterdir()] == ["config.json"]
+
+
+def test_a_seed_without_an_epoch_does_not_hide_the_others(finished, tmp_path):
+    shutil.copytree(finished.folder, tmp_path / "seed0")
+    (tmp_path / "seed1").mkdir()
+    shutil.copy(finished.folder / "config.json", tmp_path / "seed1")
+    assert inside("report", "--run-dir", tmp_path)[0] == 0
+    page = (tmp_path / "report" / "index.html").read_text()
+    assert "catch: 1 seeds" in page and "Left out, without a finished epoch: seed1." in page
+
+
+def test_levels_that_do_not_fit_are_named():
+    status, _, said = inside("plan", *SMALL, "--agent.denoiser.widths", "8", "8", "8")
+    assert status == 2 and "denoiser.depths and denoiser.widths need as many levels" in said
+
+
 @pytest.mark.slow
 def test_killed_while_saving_it_resumes_from_the_last_complete_checkpoint(
     finished, tmp_path, monkeypatch

@@ -51,6 +51,17 @@ def test_fields_that_do_not_fit_are_named_with_their_place():
         from_dict(Outer, {**to_dict(Outer()), "extra": {"widths": [1]}})
 
 
+@pytest.mark.parametrize(
+    ("field", "value", "kind"),
+    [("must", "four", "int"), ("must", True, "int"), ("rate", "x", "float")],
+)
+def test_a_value_of_another_type_is_named(field, value, kind):
+    data = to_dict(Outer(inner=Inner(3)))
+    data["inner"][field] = value
+    with pytest.raises(UserError, match=rf"inner\.{field} is {value!r}, which is no {kind}"):
+        from_dict(Outer, data)
+
+
 def test_a_field_that_is_not_there_has_its_default():
     data = to_dict(Outer("b", Inner(1, 0.3, (7,))))
     del data["grid"], data["inner"]["rate"]
