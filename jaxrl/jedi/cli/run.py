@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from jaxrl.app.errors import UserError
+from jaxrl.app.errors import UserError, writing
 from jaxrl.app.files import resolve_path
 from jaxrl.envs.atari import emulator
 from jaxrl.envs.make import canonical, file_name
@@ -115,12 +115,14 @@ def refuse_other_kind(run_dir: str | Path, seeds: int) -> None:
     from jaxrl.jedi.training.many_runs import seed_folders
 
     folder = resolve_path(run_dir)
-    if seeds == 1 and (found := seed_folders(folder)):
+    with writing(folder / "config.json"):
+        several, one = seed_folders(folder), (folder / "config.json").is_file()
+    if seeds == 1 and several:
         raise UserError(
-            f"{folder} holds the runs of several seeds: name one of them, such as {found[0]}, give "
-            "--seeds, or choose another --run-dir"
+            f"{folder} holds the runs of several seeds: name one of them, such as {several[0]}, "
+            "give --seeds, or choose another --run-dir"
         )
-    if seeds > 1 and (folder / "config.json").is_file():
+    if seeds > 1 and one:
         raise UserError(
             f"{folder} holds one run, not those of several seeds: leave out --seeds, or choose "
             "another --run-dir"
