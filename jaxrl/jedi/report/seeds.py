@@ -37,12 +37,12 @@ def write_seeds_report(run_dir: str | Path) -> Path:
       UserError: the folder holds no seeds, or see `write_report`.
     """
     folder = resolve_path(run_dir)
-    runs = seed_folders(folder)
-    if not runs:
+    seeds = seed_folders(folder)
+    if not seeds:
         raise UserError(f"{folder} holds no run and no seeds: name the folder of a training")
     # If none has an epoch, the first says so.
-    runs = [run for run in runs if read_rows(run)] or runs
-    left_out = [run.name for run in seed_folders(folder) if run not in runs]
+    runs = [run for run in seeds if read_rows(run)] or seeds
+    left_out = [run.name for run in seeds if run not in runs]
     pages = [write_report(run) for run in runs]
     rows = {run.name: read_rows(run) for run in runs}
     out = folder / "report"
@@ -62,7 +62,7 @@ def write_seeds_report(run_dir: str | Path) -> Path:
     ]
     return write_page(
         out / "index.html",
-        f"{config.agent.mode} on {config.env}: {len(rows)} seeds",
+        f"{config.agent.mode} on {config.env}: {len(rows)} seed{'s' if len(rows) != 1 else ''}",
         figure(picture, "return of every seed over environment steps, and their mean"),
         table(("seed", "environment steps", "last return"), lines, "seeds"),
         lead=f"Last evaluation: {sentence(final) if final else 'none was made'}."
