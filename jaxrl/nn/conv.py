@@ -2,12 +2,12 @@
 
 Every network here accepts any number of leading axes: `[..., H, W, C]`.
 
-Why `conv2d` has its own derivative rule: on XLA's CPU backend the *gradient* of a convolution
-inside a `scan` or `while_loop` runs 12 to 34 times slower than outside it
-(benchmarks/conv_in_scan.py, results in benchmarks/results/), which would forbid "one program per
-epoch" on a laptop. On CPU the derivative is therefore written so that its transpose is fast there:
-with respect to the input a plain convolution, with respect to the kernel one matrix product for
-each of its positions. The forward pass, and everything on GPU and TPU, stays XLA's own convolution.
+Why `conv2d` has its own derivative rule: on XLA's CPU backend a convolution inside a `scan` or
+`while_loop` is fast only if its axes are in the usual order (NHWC, HWIO), and the *gradients* that
+XLA derives are not: there they run 12 to 60 times slower than outside (benchmarks/conv_in_scan.py,
+results in benchmarks/results/), which would forbid "one program per epoch" on a laptop. On CPU the
+derivative is therefore written as convolutions whose transposes are in the usual order. The forward
+pass, and everything on GPU and TPU, stays XLA's own convolution.
 """
 
 import functools
@@ -54,44 +54,46 @@ def _conv_jvp(stride, primals, tangents):
     def xla(x, kernel, dx, dkernel):
         return _conv_xla(dx, kernel, stride) + _conv_xla(x, dkernel, stride)
 
-    # checkpoint: without it the shifted maps (k*k times the activations) would be kept for the
-    # backward pass.
+    # checkpoint: without it the reordered maps would be kept for the backward pass.
     @jax.checkpoint
     def cpu(x, kernel, dx, dkernel):
-        along_x = _conv_to_transpose(dx, kernel) if stride == 1 else _conv_taps(dx, kernel, stride)
-        return along_x + _conv_taps(x, dkernel, stride)
+        along_x = _for_map(dx, kernel) if stride == 1 else _conv_taps(dx, kernel, stride)
+        return along_x + _for_kernel(x, dkernel, stride)
 
     tangent = lax.platform_dependent(x, kernel, *tangents, cpu=cpu, default=xla)
     return _conv_xla(x, kernel, stride), tangent
 
 
-def _conv_xla(x, kernel, stride):
-    pad = kernel.shape[0] // 2
+def _conv_xla(x, kernel, stride, dimensions=("NHWC", "HWIO", "NHWC")):
+    pad = kernel.shape[1] // 2  # axis 1 is one of space in every order of axes used here
     return lax.conv_general_dilated(
-        x,
-        kernel,
-        (stride, stride),
-        ((pad, pad), (pad, pad)),
-        dimension_numbers=("NHWC", "HWIO", "NHWC"),
+        x, kernel, (stride, stride), ((pad, pad), (pad, pad)), dimension_numbers=dimensions
     )
 
 
-def _conv_to_transpose(x, kernel):
-    """`_conv_xla(x, kernel, 1)`, written so that its transpose with respect to x is a convolution
-    that XLA's CPU backend runs quickly in loops: the kernel is stored as `[k, k, D, C]`, which
-    makes that of the transpose the usual HWIO.
+def _for_map(x, kernel):
+    """`_conv_xla(x, kernel, 1)`, whose transpose with respect to x is a convolution in the usual
+    order of axes: the kernel is stored as `[k, k, D, C]`, which makes that of the transpose HWIO.
     """
-    pad = kernel.shape[0] // 2
-    stored = jnp.swapaxes(kernel, 2, 3)
-    return lax.conv_general_dilated(
-        x, stored, (1, 1), ((pad, pad), (pad, pad)), dimension_numbers=("NHWC", "HWOI", "NHWC")
+    return _conv_xla(x, jnp.swapaxes(kernel, 2, 3), 1, ("NHWC", "HWOI", "NHWC"))
+
+
+def _for_kernel(x, kernel, stride):
+    """`_conv_xla`, whose transpose with respect to the kernel is a convolution in the usual order
+    of axes: there the map's channels are the batch, its batch the channels, and the cotangent the
+    kernel.
+    """
+    y = _conv_xla(
+        jnp.transpose(x, (3, 1, 2, 0)),
+        jnp.transpose(kernel, (2, 0, 1, 3)),
+        stride,
+        ("CHWN", "IHWO", "HWNC"),
     )
+    return jnp.transpose(y, (2, 0, 1, 3))
 
 
 def _conv_taps(x, kernel, stride):
-    """`_conv_xla` as a sum over the kernel's k*k positions; the transpose with respect to it is one
-    matrix product for each.
-    """
+    """`_conv_xla` as a sum over the kernel's k*k positions, each one matrix product."""
     size, pad = kernel.shape[0], kernel.shape[0] // 2
     batch, height, width, channels = x.shape
     rows, columns = -(-height // stride), -(-width // stride)

@@ -8,6 +8,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from jaxrl.nn.activations import silu
 from jaxrl.nn.conv import Conv, Downsample, Upsample, depth_to_space, space_to_depth
 from jaxrl.nn.initializers import zeros
 from jaxrl.nn.modulate import GroupNorm
@@ -76,7 +77,7 @@ class StridedEncoder(Narrowing):
     def __call__(self, x):
         for level, width in enumerate(self.widths):
             if level > 0:
-                x = nn.silu(GroupNorm(name=f"norm_{level}")(x))
+                x = silu(GroupNorm(name=f"norm_{level}")(x))
             x = Conv(width, stride=2, dtype=self.dtype, name=f"conv_{level}")(x)
         x = SmallResBlock(self.widths[-1], self.dtype, name="block_out")(x)
         return Conv(self.features, size=1, dtype=self.dtype, name="conv_out")(x)
@@ -93,10 +94,10 @@ class LocalEncoder(Narrowing):
     def __call__(self, x):
         for level, width in enumerate(self.widths):
             x = Conv(width, stride=2, dtype=self.dtype, name=f"conv_{level}")(
-                x if level == 0 else nn.silu(x)
+                x if level == 0 else silu(x)
             )
-        x = x + Conv(self.widths[-1], size=1, dtype=self.dtype, name="pointwise")(nn.silu(x))
-        return Conv(self.features, size=1, dtype=self.dtype, name="conv_out")(nn.silu(x))
+        x = x + Conv(self.widths[-1], size=1, dtype=self.dtype, name="pointwise")(silu(x))
+        return Conv(self.features, size=1, dtype=self.dtype, name="conv_out")(silu(x))
 
 
 class PatchEncoder(Narrowing):
@@ -128,8 +129,8 @@ class FoldEncoder(Narrowing):
     def __call__(self, x):
         width = self.widths[-1]
         x = space_to_depth(x, 2 ** len(self.widths))
-        x = nn.silu(Conv(width, size=1, dtype=self.dtype, name="conv_in")(x))
-        x = x + nn.silu(Conv(width, size=1, dtype=self.dtype, name="pointwise")(x))
+        x = silu(Conv(width, size=1, dtype=self.dtype, name="conv_in")(x))
+        x = x + silu(Conv(width, size=1, dtype=self.dtype, name="pointwise")(x))
         return Conv(self.features, size=1, dtype=self.dtype, name="conv_out")(x)
 
 
@@ -149,7 +150,7 @@ class ConvDecoder(nn.Module):
     @nn.compact
     def __call__(self, z):
         x = through_levels(z, self.widths, Upsample, "up", self.dtype)
-        x = nn.silu(GroupNorm(name="norm_out")(x))
+        x = silu(GroupNorm(name="norm_out")(x))
         return Conv(self.channels, dtype=self.dtype, name="conv_out")(x)
 
 
@@ -169,8 +170,8 @@ class FoldDecoder(nn.Module):
         width, side = self.widths[0], 2 ** len(self.widths)
         place = self.param("place", zeros, (*z.shape[-3:-1], width))
         x = Conv(width, size=1, dtype=self.dtype, name="conv_in")(z)
-        x = nn.silu(x + jnp.broadcast_to(place.astype(x.dtype), x.shape))
-        x = x + nn.silu(Conv(width, size=1, dtype=self.dtype, name="pointwise")(x))
+        x = silu(x + jnp.broadcast_to(place.astype(x.dtype), x.shape))
+        x = x + silu(Conv(width, size=1, dtype=self.dtype, name="pointwise")(x))
         x = Conv(self.channels * side**2, size=1, dtype=self.dtype, name="conv_out")(x)
         return depth_to_space(x, side)
 

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxrl.nn import initializers
+from jaxrl.nn.activations import silu
 
 
 def per_feature(vector: jax.Array, like: jax.Array) -> jax.Array:
@@ -49,5 +50,5 @@ class MLP(nn.Module):
 
     @nn.compact
     def __call__(self, x):
-        x = nn.silu(Dense(self.hidden, dtype=self.dtype, name="layers_0")(x))
+        x = silu(Dense(self.hidden, dtype=self.dtype, name="layers_0")(x))
         return Dense(self.features, self.use_final_bias, dtype=self.dtype, name="layers_1")(x)

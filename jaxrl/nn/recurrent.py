@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxrl.nn import initializers
+from jaxrl.nn.activations import sigmoid
 from jaxrl.nn.mlp import per_feature
 
 
@@ -103,5 +104,5 @@ class LSTM(nn.Module):
 
 def _gates(preactivation, cell):
     i, f, g, o = jnp.split(preactivation, 4, axis=-1)
-    cell = jax.nn.sigmoid(f) * cell + jax.nn.sigmoid(i) * jnp.tanh(g)
-    return LSTMState(jax.nn.sigmoid(o) * jnp.tanh(cell), cell)
+    cell = sigmoid(f) * cell + sigmoid(i) * jnp.tanh(g)
+    return LSTMState(sigmoid(o) * jnp.tanh(cell), cell)

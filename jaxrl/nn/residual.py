@@ -12,6 +12,7 @@ import flax.linen as nn
 import jax.numpy as jnp
 
 from jaxrl.nn import initializers
+from jaxrl.nn.activations import silu
 from jaxrl.nn.attention import SelfAttention2d
 from jaxrl.nn.conv import Conv
 from jaxrl.nn.modulate import AdaGroupNorm, GroupNorm
@@ -29,7 +30,7 @@ class SmallResBlock(nn.Module):
     def __call__(self, x):
         def branch(self, x):
             return Conv(self.features, dtype=self.dtype, name="conv")(
-                nn.silu(GroupNorm(name="norm")(x))
+                silu(GroupNorm(name="norm")(x))
             )
 
         h = nn.remat(branch)(self, x)
@@ -53,11 +54,11 @@ class ResBlock(nn.Module):
     @nn.compact
     def __call__(self, x, cond):
         def first(self, x, cond):
-            h = nn.silu(AdaGroupNorm(dtype=self.dtype, name="norm1")(x, cond))
+            h = silu(AdaGroupNorm(dtype=self.dtype, name="norm1")(x, cond))
             return Conv(self.features, dtype=self.dtype, name="conv1")(h)
 
         def second(self, h, cond):
-            h = nn.silu(AdaGroupNorm(dtype=self.dtype, name="norm2")(h, cond))
+            h = silu(AdaGroupNorm(dtype=self.dtype, name="norm2")(h, cond))
             return Conv(
                 self.features, dtype=self.dtype, kernel_init=initializers.zeros, name="conv2"
             )(h)

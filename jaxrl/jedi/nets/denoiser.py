@@ -9,6 +9,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from jaxrl.nn.activations import silu
 from jaxrl.nn.conv import Conv
 from jaxrl.nn.embed import Embedding, FourierFeatures
 from jaxrl.nn.initializers import zeros
@@ -73,7 +74,7 @@ class Denoiser(nn.Module):
         x = UNet(
             self.config.depths, self.config.widths, self.config.attention, self.dtype, name="unet"
         )(x, cond)
-        x = nn.silu(GroupNorm(name="norm_out")(x))
+        x = silu(GroupNorm(name="norm_out")(x))
         return Conv(noisy.shape[-1], dtype=self.dtype, kernel_init=zeros, name="conv_out")(x)
 
 

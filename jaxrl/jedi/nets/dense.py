@@ -14,6 +14,7 @@ from jaxrl.jedi.nets.actor_critic import ActorCritic
 from jaxrl.jedi.nets.denoiser import DenoiserConfig
 from jaxrl.jedi.nets.reward_end import END_CLASSES, RewardEnd, preceded_by_padding
 from jaxrl.jedi.nets.reward_values import add_log_prior, add_reward_prior, num_outputs
+from jaxrl.nn.activations import silu
 from jaxrl.nn.embed import Embedding, FourierFeatures
 from jaxrl.nn.initializers import zeros
 from jaxrl.nn.mlp import MLP, Dense
@@ -66,13 +67,13 @@ class DenseDenoiser(nn.Module):
         maps = context.reshape(*context.shape[:-4], -1)
         x = Dense(width, dtype=self.dtype, name="dense_in")(jnp.concatenate([maps, current], -1))
         for block in range(self.config.depths[0]):
-            h = nn.silu(modulate(x, cond, f"modulate_{block}"))
-            h = nn.silu(Dense(width, dtype=self.dtype, name=f"dense_{block}")(h))
+            h = silu(modulate(x, cond, f"modulate_{block}"))
+            h = silu(Dense(width, dtype=self.dtype, name=f"dense_{block}")(h))
             x = x + Dense(width, dtype=self.dtype, kernel_init=zeros, name=f"out_{block}")(h)
         size = current.shape[-1]
         start = {"kernel_init": zeros, "bias_init": zeros}
-        y = Dense(size, dtype=self.dtype, **start, name="dense_out")(nn.silu(standardize(x)))
-        gains = Dense(2 * size, **start, name="gains")(nn.silu(cond))
+        y = Dense(size, dtype=self.dtype, **start, name="dense_out")(silu(standardize(x)))
+        gains = Dense(2 * size, **start, name="gains")(silu(cond))
         of_last, of_noisy = jnp.split(gains, 2, axis=-1)
         return (y + of_last * last + of_noisy * current).reshape(noisy.shape)
 
@@ -101,8 +102,8 @@ class DenseRewardEnd(RewardEnd):
         cond = Embedding(self.num_actions, config.cond_width, name="act_emb")(action)
         x = jnp.concatenate([flat(z), flat(z_next - z)], axis=-1)
         x = Dense(width, dtype=self.dtype, name="dense_in")(x)
-        x = nn.silu(modulate(x, cond, "modulate_in"))
-        x = nn.silu(Dense(width, dtype=self.dtype, name="dense_mid")(x))
+        x = silu(modulate(x, cond, "modulate_in"))
+        x = silu(Dense(width, dtype=self.dtype, name="dense_mid")(x))
         if config.lstm_width:
             starts_fresh = None if live is None else preceded_by_padding(live)
             state, states = LSTM(config.lstm_width, self.dtype, name="lstm")(
@@ -133,5 +134,5 @@ class DenseActorCritic(ActorCritic):
         """`[..., H, W, C] -> [..., F]`; no time in it."""
         x = flat(z)
         for layer in self.dense:
-            x = nn.silu(standardize(layer(x)))
+            x = silu(standardize(layer(x)))
         return x

