@@ -29,8 +29,8 @@ COLORS = np.array(
     ],
     np.float32,
 )
-"""RGB colors of the channels, 0 to 255; where two meet in a cell, the later one is in front. Our
-choice.
+"""RGB colors of the channels, 0 to 255; a cell where several meet has their mean, so that none of
+them hides another. Our choice.
 """
 
 
@@ -62,13 +62,11 @@ def gymnax_env(name: str, frame_size: int) -> JaxEnv:
             "pixels can show: choose a larger --game.frame-size"
         )
     rows, columns = ((np.arange(frame_size) * cells) // frame_size for cells in shape[:2])
-    order = np.arange(1, shape[-1] + 1)
 
     def draw(observation):
-        present = jnp.asarray(observation, jnp.float32) > 0
-        front = jnp.where(present, order, 0).max(-1)  # 0: nothing
-        picture = jnp.concatenate([jnp.zeros((1, 3)), COLORS])[front].astype(jnp.uint8)
-        return picture[rows][:, columns]
+        present = (jnp.asarray(observation, jnp.float32) > 0).astype(jnp.float32)
+        mixed = present @ COLORS[: shape[-1]] / jnp.maximum(present.sum(-1, keepdims=True), 1)
+        return mixed.astype(jnp.uint8)[rows][:, columns]
 
     def reset(key):
         observation, state = env.reset_env(key, params)

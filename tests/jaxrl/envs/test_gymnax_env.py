@@ -1,5 +1,7 @@
 """Games of gymnax: their own steps behind our interface, drawn by colors."""
 
+import itertools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -23,7 +25,7 @@ def test_steps_are_those_of_gymnax_and_every_cell_is_a_square():
     for t in range(30):
         cells = np.asarray(observation)
         for row, column, channel in np.argwhere(cells):
-            if channel == np.flatnonzero(cells[row, column]).max():
+            if cells[row, column].sum() == 1:
                 square = np.asarray(frame)[2 * row : 2 * row + 2, 2 * column : 2 * column + 2]
                 np.testing.assert_array_equal(square, np.broadcast_to(COLORS[channel], (2, 2, 3)))
         assert (np.asarray(frame).any(-1).sum()) == 4 * cells.any(-1).sum()
@@ -36,6 +38,27 @@ def test_steps_are_those_of_gymnax_and_every_cell_is_a_square():
         if after.game_over:
             break
     assert t > 3
+
+
+def test_what_meets_in_a_cell_is_seen():
+    """The player of Asterix on the trail of another: both show, in a color of their own."""
+    env = gymnax_env("Asterix-MinAtar", 10)
+    state, _ = env.reset(jax.random.key(0))
+    entity = jnp.asarray([state.player_x + 1, state.player_y, 1, 0, 1], state.entities.dtype)
+    _, beside = env.step(state, jnp.int32(0), jax.random.key(1))
+    _, above = env.step(
+        state.replace(entities=state.entities.at[0].set(entity)), jnp.int32(0), jax.random.key(1)
+    )
+    here = int(state.player_y), int(state.player_x)
+    player, both = (np.asarray(after.frame)[here] for after in (beside, above))
+    np.testing.assert_array_equal(player, COLORS[0])
+    np.testing.assert_array_equal(both, ((COLORS[0] + COLORS[2]) / 2).astype(np.uint8))
+
+
+def test_mixtures_of_two_or_three_kinds_differ():
+    subsets = [s for n in (1, 2, 3) for s in itertools.combinations(range(len(COLORS)), n)]
+    mixed = {tuple(COLORS[list(s)].mean(0).astype(np.uint8)) for s in subsets}
+    assert len(mixed) == len(subsets)
 
 
 def test_a_time_limit_cuts_and_does_not_end():
