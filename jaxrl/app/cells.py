@@ -14,7 +14,7 @@ import numpy as np
 
 from jaxrl.app.errors import UserError
 from jaxrl.app.files import read_npz, slugs, write_atomic, write_npz
-from jaxrl.app.progress import log
+from jaxrl.app.progress import log, warn
 
 T = TypeVar("T")
 
@@ -54,10 +54,16 @@ class Cells:
         return self.folder / f"{self._files[name]}.{ending}"
 
     def finished(self, name: str) -> bool:
-        """True if the numbers of a cell are there and whole; a damaged file counts as none."""
+        """True if the numbers of a cell are there and whole; a damaged file counts as none, with a
+        warning.
+        """
+        path = self.path(name)
         try:
-            json.loads(self.path(name).read_text(encoding="utf-8"))
-        except (OSError, ValueError):
+            json.loads(path.read_text(encoding="utf-8"))
+        except OSError:
+            return False
+        except ValueError as error:
+            warn(f"{path} is damaged ({error}): the same command computes it again")
             return False
         return True
 

@@ -1,5 +1,6 @@
 """Progress of long work: a bar with rate and time left on a terminal, heartbeat lines elsewhere."""
 
+import functools
 import sys
 import time
 from typing import Any, TextIO
@@ -90,6 +91,12 @@ class Progress:
 def log(line: str) -> None:
     """Print a line at once, also into a file or a pipe."""
     print(line, flush=True)
+
+
+@functools.cache
+def warn(sentence: str) -> None:
+    """Print a warning to standard error; each sentence once in a process."""
+    print(f"warning: {sentence}", file=sys.stderr, flush=True)
 
 
 def duration(seconds: float) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from jaxrl.app.errors import UserError, writing
-from jaxrl.app.progress import log
+from jaxrl.app.progress import log, warn
 from jaxrl.app.tables import table_of
 from jaxrl.train.rundir import write_atomically
 
@@ -126,9 +126,25 @@ def warn_of_other_servers(records: Iterable[Record], server: str, path: Path) ->
         )
 
 
+def _whole_lines(data: bytes, path: Path) -> bytes:
+    """Lines of a file, without the last one if its writer died in the middle of it."""
+    whole, last = data[: data.rfind(b"\n") + 1], data[data.rfind(b"\n") + 1 :]
+    if not last:
+        return data
+    try:
+        finished = isinstance(json.loads(last), dict)
+    except ValueError:
+        finished = False
+    if not finished:
+        number = whole.count(b"\n") + 1
+        warn(f"{path}, line {number}, is cut: it is removed, and what it held is asked again")
+        return whole
+    return data + b"\n"
+
+
 class Appended:
     """A .jsonl file that grows record by record, each on disk before the next is begun; a line that
-    a dying process left unfinished is cut off.
+    a dying process left unfinished is cut off, with a warning.
     """
 
     def __init__(self, path: str | Path):
@@ -136,9 +152,9 @@ class Appended:
         with writing(self.path):
             self.path.parent.mkdir(parents=True, exist_ok=True)
             data = self.path.read_bytes() if self.path.exists() else b""
-            whole = data[: data.rfind(b"\n") + 1]
+            whole = _whole_lines(data, self.path)
             if whole != data:
-                self.path.write_bytes(whole)
+                write_atomically(self.path, whole)
         try:
             self.records = _objects(whole.decode("utf-8-sig"), self.path)
         except UnicodeDecodeError as error:

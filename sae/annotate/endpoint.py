@@ -18,6 +18,7 @@ from typing import Any
 
 from jaxrl.app.chat import ChatConfig, Client, NoAnswer, is_this_machine, shown_address
 from jaxrl.app.errors import UserError, writing
+from jaxrl.app.progress import warn
 from sae.annotate.protocol import Radiograph
 from sae.patterns.exemplars import png
 
@@ -69,23 +70,27 @@ class Cassette:
     """Answers by key, one JSON line each, on disk as soon as they are known."""
 
     def __init__(self, path: Path):
-        """Open a file; it need not exist. What a dying process left half-written does not count.
+        """Open a file; it need not exist. What a dying process left half-written does not count,
+        and a warning names it.
 
         Raises:
           UserError: most lines are something else.
         """
-        self.path, self.answers, torn = path, {}, 0
-        for line in path.read_text(errors="replace").split("\n") if path.is_file() else []:
+        self.path, self.answers, torn = path, {}, []
+        lines = path.read_text(errors="replace").split("\n") if path.is_file() else []
+        for number, line in enumerate(lines, 1):
             try:
                 entry = json.loads(line)
                 self.answers[entry["key"]] = str(entry["answer"])
             except (ValueError, KeyError, TypeError):
-                torn += bool(line)
-        if torn > len(self.answers) + 1:
+                torn += [number] if line else []
+        if len(torn) > len(self.answers) + 1:
             raise UserError(
-                f"{path} is no file of answers: {torn} of its lines hold none; name another with "
-                "--cassette"
+                f"{path} is no file of answers: {len(torn)} of its lines hold none; name another "
+                "with --cassette"
             )
+        for number in torn:
+            warn(f"{path}, line {number}, is cut or damaged: what it answered is asked again")
 
     def keep(self, key: str, answer: str, about: dict[str, Any]) -> None:
         """Add an answer."""

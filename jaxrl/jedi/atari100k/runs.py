@@ -8,7 +8,6 @@ OUT/scores.json          the final scores, once they were collected
 """
 
 import difflib
-import json
 import math
 import re
 from collections.abc import Iterable
@@ -19,6 +18,7 @@ from typing import Any, Literal
 from jaxrl.app.errors import UserError
 from jaxrl.envs.atari100k import GAMES
 from jaxrl.jedi.atari100k.run_log import noted
+from jaxrl.train.metrics import first_and_last
 from jaxrl.train.rundir import read_config
 
 
@@ -188,22 +188,6 @@ def epochs_of(schedule: dict[str, Any], first: dict | None, last: dict | None) -
     idle = last["epoch"] - (last["env_steps"] - first["env_steps"]) // schedule["steps_per_epoch"]
     done = last["env_steps"] >= schedule["env_steps"] and idle >= schedule["final_epochs"]
     return (last["epoch"] + 1 if done else max(epochs, last["epoch"] + 2)), done
-
-
-def first_and_last(path: Path) -> tuple[dict[str, Any] | None, dict[str, Any] | None]:
-    """The first and the last complete line of a metrics file; (None, None) if there is none.
-
-    Raises:
-      UserError: one of them is not JSON.
-    """
-    lines = path.read_bytes().splitlines(keepends=True) if path.is_file() else []
-    lines = [line for line in lines if line.endswith(b"\n")]
-    try:
-        return (json.loads(lines[0]), json.loads(lines[-1])) if lines else (None, None)
-    except ValueError as error:
-        raise UserError(
-            f"the first or the last line of {path} is not JSON ({error}): remove that line"
-        ) from None
 
 
 def states(runs: Iterable[Run], out: Path) -> dict[Run, State]:

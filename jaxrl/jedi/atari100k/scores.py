@@ -16,17 +16,10 @@ from jaxrl.app.errors import UserError, writing
 from jaxrl.app.files import write_atomic
 from jaxrl.envs.atari100k import GAMES, PROTOCOL, human_normalized
 from jaxrl.jedi.atari100k.run_log import noted
-from jaxrl.jedi.atari100k.runs import (
-    Run,
-    State,
-    first_and_last,
-    games_named,
-    on_this_machine,
-    runs_of,
-    states,
-)
+from jaxrl.jedi.atari100k.runs import Run, State, games_named, on_this_machine, runs_of, states
 from jaxrl.jedi.offline.config import completed
 from jaxrl.train.config import differences, flatten
+from jaxrl.train.metrics import first_and_last
 from jaxrl.train.rundir import read_config
 
 

@@ -13,7 +13,7 @@ import optax
 
 from jaxrl.app.errors import UserError
 from jaxrl.app.progress import log
-from jaxrl.train.metrics import MetricsLog, read_metrics
+from jaxrl.train.metrics import MetricsLog, lines_until
 from jaxrl.train.rundir import open_run
 from reasoning.e2c.backends.tunix_local import forward
 from reasoning.e2c.datagen import training_texts
@@ -284,8 +284,8 @@ class Watch:
     """Lines of metrics.jsonl."""
 
     def __init__(self, folder: Path, config: SFTTraining, trainer: Any):
-        lines = [line for line in read_metrics(folder) if line["step"] <= trainer.train_steps]
-        self.log, self.config, self.trainer = MetricsLog(folder, len(lines)), config, trainer
+        self.log = MetricsLog(folder, lines_until(folder, trainer.train_steps))
+        self.config, self.trainer = config, trainer
         self.steps, self.since, self.tokens = trainer.train_steps, time.perf_counter(), []
         self.parts: list[dict] = []
         """Seen in the update under way."""

@@ -13,7 +13,7 @@ import numpy as np
 from flax import nnx
 
 from jaxrl.app.progress import log
-from jaxrl.train.metrics import MetricsLog, read_metrics
+from jaxrl.train.metrics import MetricsLog, lines_until
 from reasoning.e2c.backends.tunix_local import forward
 from reasoning.e2c.losses import phase_entropy
 from reasoning.e2c.masks import Markers, has_boundary, phase_masks
@@ -66,8 +66,8 @@ class RolloutWatch:
 
     def __init__(self, folder: Path, done: int):
         """`done`: batches that the last checkpoint has seen; lines of later ones are dropped."""
-        lines = [line for line in read_metrics(folder) if line["step"] <= done]
-        self.log, self.batch, self.since = MetricsLog(folder, len(lines)), done, time.perf_counter()
+        self.log = MetricsLog(folder, lines_until(folder, done))
+        self.batch, self.since = done, time.perf_counter()
         self.rewards: list[float] = []
         """Rewards of the batch under way; the reward function adds to them."""
 

@@ -27,11 +27,12 @@ def test_only_missing_cells_are_computed(tmp_path, capsys):
     )
 
 
-def test_a_damaged_result_is_computed_again(tmp_path):
+def test_a_damaged_result_is_computed_again(tmp_path, capsys):
     cells = Cells(tmp_path, ["a"])
     assert cells.get("a", lambda: [1, 2]) == [1, 2]
     cells.path("a").write_text("[1,")
     assert cells.missing() == ["a"]
+    assert "a.json is damaged" in (said := capsys.readouterr().err) and said.count("\n") == 1
     with pytest.raises(UserError, match=r"a\.json is damaged .*: delete it"):
         cells.read("a")
     assert cells.get("a", lambda: [3]) == [3]

@@ -11,7 +11,13 @@ import numpy as np
 import pytest
 
 from jaxrl.app.errors import UserError
-from jaxrl.train.metrics import CompileCounter, MetricsLog, read_metrics
+from jaxrl.train.metrics import (
+    CompileCounter,
+    MetricsLog,
+    first_and_last,
+    lines_until,
+    read_metrics,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -90,20 +96,49 @@ def test_the_log_is_cut_whole_or_not_at_all(tmp_path, monkeypatch):
     assert len(read_metrics(tmp_path)) == 3
 
 
-def test_a_line_that_a_dying_process_left_unfinished_is_no_line(tmp_path):
+@pytest.mark.parametrize("lines", [None, 2])
+def test_a_line_that_a_dying_process_left_unfinished_is_removed_with_a_warning(
+    tmp_path, lines, capsys
+):
     write(tmp_path, [1, 2])
     path = tmp_path / "metrics.jsonl"
     path.write_text(path.read_text() + '{"step": 3, "lo')
     assert [row["step"] for row in read_metrics(tmp_path)] == [1, 2]
-    log = write(tmp_path, [3])
-    assert log.lines == 3
+    assert f"warning: {path}, line 3, is cut: its numbers are left out\n" == capsys.readouterr().err
+    assert write(tmp_path, [3], lines).lines == 3
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1 and f"{path}, line 3, is cut: it is removed" in said
     assert [row["step"] for row in read_metrics(tmp_path)] == [1, 2, 3]
 
 
-def test_a_damaged_line_is_named(tmp_path):
-    (tmp_path / "metrics.jsonl").write_text('{"step": 1}\n{"step": \n{"step": 3}\n')
-    with pytest.raises(UserError, match="line 2, is not JSON .*: remove that line"):
-        read_metrics(tmp_path)
+def test_a_damaged_line_is_named_and_keeps_its_place(tmp_path, capsys):
+    """A checkpoint counts lines: with one fewer, the next resumption would cut in another place."""
+    path = tmp_path / "metrics.jsonl"
+    path.write_bytes(b'{"step": 1}\n{"step": \n\xff\x00\n3\n{"step": 5}\n{"ste')
+    assert write(tmp_path, [7], 6).lines == 7
+    said = capsys.readouterr().err
+    named = [number for number in range(1, 8) if f"line {number}, " in said]
+    assert named == [2, 3, 4, 6] and "line 2, is not JSON (Expecting value)" in said
+    assert said.count("warning: ") == 4 and "line 4, holds no metrics: its numbers are" in said
+    assert [row["step"] for row in read_metrics(tmp_path)] == [1, 5, 7]
+    assert lines_until(tmp_path, 5) == 5 and lines_until(tmp_path, 6) == 5
+    assert write(tmp_path, [8], 5).lines == 6
+    assert first_and_last(path) == ({"step": 1}, {"step": 8, "loss": 0.8})
+    assert lines_until(tmp_path, 0) == 0
+
+
+def test_a_whole_last_line_without_its_end_counts(tmp_path, capsys):
+    (tmp_path / "metrics.jsonl").write_text('{"step": 1}\n{"step": 2}')
+    assert write(tmp_path, [3]).lines == 3
+    assert [row["step"] for row in read_metrics(tmp_path)] == [1, 2, 3]
+    assert first_and_last(tmp_path / "nothing") == (None, None)
+    assert capsys.readouterr().err == ""
+
+
+def test_lines_that_are_lost_are_counted(tmp_path, capsys):
+    write(tmp_path, [1, 2])
+    write(tmp_path, [], 5)
+    assert "metrics.jsonl holds 2 of the 5 lines written so far" in capsys.readouterr().err
 
 
 def test_no_log_has_no_lines(tmp_path):

@@ -25,11 +25,19 @@ def test_a_byte_order_mark_is_no_part_of_the_first_name(name, text, tmp_path):
     assert read_records(tmp_path / name) == [{"a": "1"}, {"a": "2"}]
 
 
-def test_half_a_letter_of_a_line_that_was_cut_off_is_removed(tmp_path):
+def test_half_a_letter_of_a_line_that_was_cut_off_is_removed(tmp_path, capsys):
     file = tmp_path / "rows.jsonl"
     file.write_bytes('{"a": "ü"}\n{"a": "ü'.encode()[:-1])
     assert Appended(file).records == [{"a": "ü"}]
     assert file.read_bytes() == '{"a": "ü"}\n'.encode()
+    assert capsys.readouterr().err.startswith(f"warning: {file}, line 2, is cut: it is removed")
+
+
+def test_a_whole_last_record_without_a_line_end_stays(tmp_path):
+    file = tmp_path / "rows.jsonl"
+    file.write_text('{"a": 1}\n{"a": 2}')
+    Appended(file).add({"a": 3})
+    assert Appended(file).records == [{"a": 1}, {"a": 2}, {"a": 3}]
 
 
 def test_a_row_with_more_or_fewer_fields_than_columns_is_refused(tmp_path):

@@ -241,12 +241,15 @@ def test_other_hosts_are_refused_unless_allowed(tmp_path):
         Endpoint(EndpointConfig(url="file:///etc/passwd"), Cassette(tmp_path / "a.jsonl"))
 
 
-def test_a_torn_cassette_keeps_its_whole_lines(tmp_path):
+def test_a_torn_cassette_keeps_its_whole_lines(tmp_path, capsys):
     path = tmp_path / "a.jsonl"
     Cassette(path).keep("k", "v", {})
     path.write_text(path.read_text() + '{"key": "half')
     torn = Cassette(path)
     assert torn.answers == {"k": "v"}
+    assert capsys.readouterr().err == (
+        f"warning: {path}, line 2, is cut or damaged: what it answered is asked again\n"
+    )
     torn.keep("l", "w", {})
     assert Cassette(path).answers == {"k": "v", "l": "w"}
     path.write_text("pattern,name\n1,heart\n2,lung\n")

@@ -7,15 +7,7 @@ import pytest
 from jaxrl.app.errors import UserError
 from jaxrl.envs.atari100k import GAMES
 from jaxrl.jedi.atari100k.run_log import note, noted
-from jaxrl.jedi.atari100k.runs import (
-    Run,
-    first_and_last,
-    games_named,
-    runs_in,
-    runs_of,
-    state,
-    states,
-)
+from jaxrl.jedi.atari100k.runs import Run, games_named, runs_in, runs_of, state, states
 from tests.jaxrl.jedi.atari100k.folder import SCHEDULE, lines, write_run
 
 RUN = Run("Pong", 0)
@@ -119,16 +111,6 @@ def test_damaged_remarks_are_passed_over(tmp_path):
     (tmp_path / "launches.jsonl").write_text('{"run": "Pong/seed0", "ev\n[1]\n{}\n')
     note(tmp_path, RUN, "finished")
     assert list(noted(tmp_path)) == ["Pong/seed0"]
-
-
-def test_the_last_line_counts_only_if_it_is_complete(tmp_path):
-    path = tmp_path / "metrics.jsonl"
-    assert first_and_last(path) == (None, None)
-    path.write_text('{"epoch": 0}\n{"epoch": 1}\n{"epo')
-    assert first_and_last(path) == ({"epoch": 0}, {"epoch": 1})
-    path.write_text('{"epoch": 0}\n{"epo\n')
-    with pytest.raises(UserError, match="metrics.jsonl is not JSON"):
-        first_and_last(path)
 
 
 def test_a_folder_of_something_else_is_refused(tmp_path):
