@@ -39,16 +39,15 @@ from jaxrl.jedi.training.epoch_end import (
     time_taken,
     total_epochs,
 )
-from jaxrl.jedi.training.loop import Result, run_until_stopped
+from jaxrl.jedi.training.loop import Result, already_finished, run_until_stopped
 from jaxrl.jedi.training.replay_store import make_store
 from jaxrl.jedi.training.run import Counters, EpochSoFar, Session
-from jaxrl.jedi.training.setup import begin_agent, resume
+from jaxrl.jedi.training.setup import StoredConfig, begin_agent, resume
 from jaxrl.jedi.training.stages import STAGES, run_stage
 from jaxrl.jedi.training.validate import COUNTS
 from jaxrl.train.checkpoint import Checkpoints
 from jaxrl.train.config import flatten, to_dict
 from jaxrl.train.metrics import CompileCounter
-from jaxrl.train.rundir import open_run
 
 
 class NoGame(NamedTuple):
@@ -169,8 +168,8 @@ def open_offline(
     common, game = shared(config, contents.found), no_game(config, contents.found)
     fresh, mesh = begin_agent(common, game)
     description = stored(config, contents.found)
-    free = [name for name in flatten(description) if name.startswith(MAY_CHANGE)]
-    folder = open_run(run_dir, description, free, complete=completed)
+    settings = StoredConfig(description, MAY_CHANGE, completed, always=("data",))
+    folder = settings.begin(run_dir)
     store = make_store(common.replay, 1, fresh.spec, mesh)
     store.load(contents.index, contents.frames.reshape(len(contents.frames), -1))
     session = Session(
@@ -194,12 +193,16 @@ def open_offline(
         files={},
         static=True,
     )
-    return resume(session)
+    return resume(session, settings)
 
 
 def announce(found: Found, session: Session, say) -> None:
     """One line on what is about to happen."""
     counters, spec, device = session.counters, session.agent.spec, jax.devices()[0]
+    if session.finished:
+        done = f"{counters.epoch} epochs"
+        say(already_finished(session, done, f"--epochs above {counters.epoch}"))
+        return
     begun = f"resuming at epoch {counters.epoch + 1}" if counters.updates else "starting"
     say(
         f"{begun}: {session.config.env}, {found.episodes} episodes with {found.steps} steps, "

@@ -162,6 +162,10 @@ def traced(
 def announce(session: Session, say) -> None:
     """One line on what is about to happen."""
     config, counters, spec = session.config, session.counters, session.agent.spec
+    if session.finished:
+        steps = f"{counters.env_steps} steps"
+        say(already_finished(session, steps, f"--schedule.env-steps above {counters.env_steps}"))
+        return
     what = (
         f"resuming at epoch {counters.epoch + 1}, {counters.env_steps} steps"
         if counters.updates or counters.env_steps
@@ -174,3 +178,17 @@ def announce(session: Session, say) -> None:
         f"{config.schedule.env_steps} steps, on {platform()} ({device_name()}); run folder "
         f"{session.folder}"
     )
+
+
+def already_finished(session: Session, done: str, more: str) -> str:
+    """A sentence on a run with nothing left to do.
+
+    Args:
+      session: the run.
+      done: its length, such as "112 steps".
+      more: options that continue it.
+    """
+    names = session.without_effect
+    verb = "has" if len(names) == 1 else "have"
+    unused = f"; {', '.join(names)} {verb} no effect, and config.json stays" if names else ""
+    return f"{session.folder} is already finished at {done}{unused}: {more} continues it"

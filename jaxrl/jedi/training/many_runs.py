@@ -100,7 +100,7 @@ def train_runs(
             stack.enter_context(only_here(folder))
             sessions.append(open_session(config, folder, make_env))
             stack.callback(close, sessions[-1])
-        announce(sessions[0], lambda line: say(f"{what} in one program; the first is {line}"))
+        announce_all(sessions, what, say)
         group = Group(sessions)
         with saving_after_failure(sessions, group.take_apart):
             while not stop and (members := furthest_behind(sessions)):
@@ -110,6 +110,17 @@ def train_runs(
             save(session)
             settle(session)
     return [Result(s.folder, s.finished, stop.signal, s.so_far.last_line) for s in sessions]
+
+
+def announce_all(sessions: list[Session], what: str, say: Callable[[str], None]) -> None:
+    """One line on the first run with something left to do, and one on each that is finished."""
+    for session in sessions:
+        if session.finished:
+            announce(session, say)
+    if going := [session for session in sessions if not session.finished]:
+        several = f"{what} in one program; the first "
+        which = several if len(going) == len(sessions) else f"{len(going)} of {several}of them "
+        announce(going[0], lambda line: say(f"{which}is {line}"))
 
 
 def seed_folder(run_dir: str | Path, seed: int) -> Path:

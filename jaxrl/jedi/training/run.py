@@ -115,6 +115,8 @@ class Session:
     files: dict[int, list[str]]
     """Files below replay/ that each checkpoint stands on."""
     eval_envs: list[HostEnv] = field(default_factory=list)
+    without_effect: list[str] = field(default_factory=list)
+    """Settings that differ from those of config.json, where nothing is left to do with them."""
     static: bool = False
     """The replay holds recorded data that lie elsewhere: its frames are not saved with the run."""
 

@@ -1,6 +1,8 @@
 """Beginning of a run in a folder, or of its continuation."""
 
+import dataclasses
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +11,7 @@ import numpy as np
 from jax.sharding import Mesh
 
 from jaxrl.app.errors import UserError
+from jaxrl.app.files import resolve_path
 from jaxrl.envs.protocol import JaxEnv, MakeEnv
 from jaxrl.jedi.agent import AgentState
 from jaxrl.jedi.config import MAY_CHANGE, JediConfig
@@ -22,10 +25,10 @@ from jaxrl.jedi.training.validate import batch_sizes, check
 from jaxrl.train import hosts
 from jaxrl.train.checkpoint import Checkpoints
 from jaxrl.train.compiled import jit_once
-from jaxrl.train.config import flatten, from_dict, to_dict
+from jaxrl.train.config import differences, flatten, from_dict, to_dict
 from jaxrl.train.metrics import CompileCounter, MetricsLog, NoLog
 from jaxrl.train.parallel import check_shares, data_mesh, replicate
-from jaxrl.train.rundir import open_run
+from jaxrl.train.rundir import open_run, stored_config
 from jaxrl.train.wandb_log import WandbLog
 
 
@@ -64,8 +67,8 @@ def open_session(
     form = config.parallel if mesh.size > 1 else "jit"
     store = make_store(config.replay, config.game.num_envs, fresh.spec, mesh, form)
     check_program(config, env, store)
-    free = [name for name in flatten(to_dict(config)) if name.startswith(MAY_CHANGE)]
-    folder = open_run(run_dir, to_dict(config), free, write=hosts.is_first(), complete=completed)
+    stored = StoredConfig(to_dict(config), MAY_CHANGE, completed)
+    folder = stored.begin(run_dir)
     checkpoints = _open_checkpoints(folder, config)
 
     session = Session(
@@ -88,7 +91,48 @@ def open_session(
         saved_heads=np.full(config.game.num_envs, -1),
         files={},
     )
-    return resume(session)
+    return resume(session, stored)
+
+
+@dataclasses.dataclass
+class StoredConfig:
+    """A configuration and its file, config.json. A run that exists takes a changed one over once it
+    is restored, and only if something is left to do.
+    """
+
+    new: dict[str, Any]
+    """The configuration of this start."""
+    may_change: tuple[str, ...]
+    """Fields, or their beginnings, that may differ from the stored ones."""
+    complete: Callable[[dict[str, Any]], dict[str, Any]]
+    """Gives a stored configuration of an earlier version the fields that it lacks."""
+    always: tuple[str, ...] = ()
+    """Fields that are stored even if nothing is left to do."""
+
+    def begin(self, run_dir: str | Path) -> Path:
+        """Make the folder of a new run, or check that of one that exists; returns its path."""
+        is_new = stored_config(resolve_path(run_dir)) is None
+        return self._open(run_dir, write=is_new)
+
+    def take_over(self, session: Session) -> None:
+        """Store the changed settings, or note them as without effect."""
+        stored = stored_config(session.folder)
+        known = self.new if stored is None else self.complete(stored)
+        if not session.finished:
+            self._open(session.folder, write=True)
+            return
+        changed = differences(known, self.new)
+        # Several seeds set `devices` by themselves, so it is not named.
+        unnamed = (*self.always, "devices")
+        session.without_effect = [name for name in changed if name not in unnamed]
+        if any(name in self.always for name in changed):
+            self.new = known | {name: self.new[name] for name in self.always}
+            self._open(session.folder, write=True)
+
+    def _open(self, run_dir: str | Path, write: bool) -> Path:
+        free = [name for name in flatten(self.new) if name.startswith(self.may_change)]
+        write = write and hosts.is_first()
+        return open_run(run_dir, self.new, free, write=write, complete=self.complete)
 
 
 def completed(data: dict[str, Any]) -> dict[str, Any]:
@@ -99,11 +143,12 @@ def completed(data: dict[str, Any]) -> dict[str, Any]:
     return data if "found" in data else to_dict(from_dict(JediConfig, data))
 
 
-def resume(session: Session) -> Session:
+def resume(session: Session, stored: StoredConfig) -> Session:
     """Restore the last checkpoint of the session's folder, if there is one, and open the log where
     it stood.
     """
     restore(session)
+    stored.take_over(session)
     lines = session.counters.lines
     wanted = hosts.is_first() and getattr(session.config, "log", "files") == "wandb"
     also = WandbLog(session.folder, to_dict(session.config)) if wanted else None

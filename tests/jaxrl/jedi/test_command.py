@@ -83,6 +83,37 @@ def test_the_same_command_on_a_finished_run_only_writes_the_report(finished, tmp
     assert read_metrics(folder) == read_metrics(finished.folder)
 
 
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        (
+            ("--schedule.env-steps", 96, "--evaluation.final-episodes", 3),
+            "112 steps; evaluation.final_episodes, schedule.env_steps have no effect, and "
+            "config.json stays: --schedule.env-steps above 112 continues it",
+        ),
+        (("--program", "run"), "112 steps; program has no effect, and config.json stays: "),
+        ((), "112 steps: --schedule.env-steps above 112 continues it"),
+    ],
+)
+def test_a_finished_run_says_so_and_takes_no_other_settings(changes, sentence, finished, tmp_path):
+    folder = shutil.copytree(finished.folder, tmp_path / "run")
+    status, out, err = inside("train", *SMALL, *changes, "--run-dir", folder)
+    assert status == 0, err
+    assert out.startswith(f"{folder} is already finished at {sentence}")
+    for name in ("config.json", "metrics.jsonl"):
+        assert (folder / name).read_bytes() == (finished.folder / name).read_bytes()
+
+
+def test_a_cut_line_of_the_metrics_is_named_and_the_others_are_reported(finished, tmp_path):
+    folder = shutil.copytree(finished.folder, tmp_path / "run")
+    file = folder / "metrics.jsonl"
+    file.write_bytes(file.read_bytes()[:-100])
+    status, _, err = inside("train", *SMALL, "--run-dir", folder)
+    assert status == 0 and err.count("\n") == 1
+    assert err.startswith(f"warning: {file}, line 4, is not JSON ") and "are left out" in err
+    assert len(read_metrics(folder)) == 3 and (folder / "report" / "index.html").exists()
+
+
 def test_options_written_for_a_configuration_give_it_again():
     assert parse(["train", *SMALL]).config == small_run.CONFIG
     other = dataclasses.replace(atari100k("Pong"), seed=3)

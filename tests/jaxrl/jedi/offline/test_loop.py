@@ -105,6 +105,18 @@ def test_more_epochs_go_on_where_fewer_ended_and_the_data_may_have_moved(whole, 
     assert not list((tmp_path / "run").glob("replay/*"))  # the frames stay where they are
 
 
+def test_a_finished_run_says_so_and_takes_only_another_place_of_the_data(whole, data, tmp_path):
+    folder = shutil.copytree(whole[0], tmp_path / "run")
+    moved, said = shutil.copytree(data, tmp_path / "moved"), []
+    assert learn(small_data.on(moved, epochs=2), folder, say=said.append).finished
+    assert said == [
+        f"{folder} is already finished at 3 epochs; epochs has no effect, and config.json stays: "
+        "--epochs above 3 continues it"
+    ]
+    config, _ = read_offline(folder)
+    assert config == small_data.on(moved)
+
+
 def test_other_data_or_settings_in_the_same_folder_are_refused(whole, data, tmp_path):
     fewer = shutil.copytree(data, tmp_path / "fewer")
     (fewer / "episode-000011.npz").unlink()

@@ -1,6 +1,7 @@
 """Seeds trained together equal seeds trained alone; they stop, go on and fail like single runs."""
 
 import html
+import shutil
 from dataclasses import replace
 
 import jax
@@ -109,8 +110,6 @@ def test_stopped_anywhere_they_go_on(both, tmp_path, monkeypatch):
 @pytest.mark.slow
 def test_a_seed_that_lags_behind_catches_up(alone, both, tmp_path):
     """One folder is whole already, the other new."""
-    import shutil
-
     shutil.copytree(alone, tmp_path / "seed1")
     assert all(result.finished for result in train_seeds(CONFIG, tmp_path, 2, say=silent))
     assert_close(agent_of(CONFIG, tmp_path / "seed0"), agent_of(CONFIG, both / "seed0"))
@@ -149,6 +148,17 @@ def test_one_program_of_two_agents_equals_two_programs(how, monkeypatch):
         assert int(mine.world.updates) == (3, 1)[i]
         assert_close(mine.world.params, wanted.world.params)
         assert_close(counted, own)
+
+
+def test_a_finished_seed_says_so_and_takes_no_other_settings(finished, tmp_path):
+    folder, said = shutil.copytree(finished.folder, tmp_path / "seed0"), []
+    (result,) = train_seeds(CONFIG, tmp_path, 1, say=said.append)
+    assert result.finished and said[0].startswith(
+        f"{folder} is already finished at 112 steps; schedule.env_steps has no effect"
+    )
+    assert len(said) == 1
+    stored = (folder / "config.json").read_bytes()
+    assert stored == (finished.folder / "config.json").read_bytes()
 
 
 def test_refusals(tmp_path):
