@@ -60,6 +60,20 @@ def frame_like(value: Any, shape: tuple[int, ...], dtype: Any, where: str) -> np
     return frame
 
 
+def old_gym(name: str, sign: str) -> UserError:
+    """Error for an environment with the interface of gym before version 0.26.
+
+    Args:
+      name: of the game.
+      sign: what shows it, such as "step returns 4 values".
+    """
+    return UserError(
+        f"{name} follows the old gym API ({sign}): wrap it in a gymnasium.Env whose reset(seed=, "
+        "options=) returns (observation, info) and whose step returns (observation, reward, "
+        "terminated, truncated, info), as shimmy.GymV21CompatibilityV0 does"
+    )
+
+
 def _array(value: Any) -> np.ndarray | None:
     if value is None:
         return None

@@ -3,7 +3,7 @@
 import numpy as np
 
 from jaxrl.app.errors import UserError
-from jaxrl.envs.checks import finite_reward, flag
+from jaxrl.envs.checks import finite_reward, flag, old_gym
 from jaxrl.envs.observations import rgb_from
 from jaxrl.envs.protocol import NotReproducible, Transition
 from jaxrl.envs.resize import resize_area
@@ -55,16 +55,30 @@ class GymnasiumEnv:
         return self._frame
 
     def reset(self, seed: int) -> np.ndarray:
-        """A new game."""
+        """A new game.
+
+        Raises:
+          UserError: the environment has the interface of old versions of gym.
+        """
         self._seed, self._actions = int(seed) % 2**31, []
-        observation, _ = self._env.reset(seed=self._seed)
-        return self._see(observation, f"{self.name}: reset")
+        try:
+            result = self._env.reset(seed=self._seed)
+        except TypeError as error:
+            if "unexpected keyword argument 'seed'" not in str(error):
+                raise
+            raise old_gym(self.name, "reset takes no seed") from None
+        if not isinstance(result, tuple) or len(result) != 2:
+            raise old_gym(self.name, "reset returns no info")
+        return self._see(result[0], f"{self.name}: reset")
 
     def step(self, action: int) -> Transition:
         """One step; `terminated` is an end, `truncated` a cut."""
         self._actions.append(int(action))
         start = int(getattr(self._env.action_space, "start", 0))
-        observation, reward, terminated, truncated, _ = self._env.step(start + int(action))
+        result = self._env.step(start + int(action))
+        if isinstance(result, tuple) and len(result) == 4:
+            raise old_gym(self.name, "step returns 4 values, not 5")
+        observation, reward, terminated, truncated, _ = result
         where = f"{self.name}: step {len(self._actions)} of a game"
         end, trunc = flag(terminated, "terminated", where), flag(truncated, "truncated", where)
         return Transition(

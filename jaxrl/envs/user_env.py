@@ -11,6 +11,7 @@ import jax
 import numpy as np
 
 from jaxrl.app.errors import UserError
+from jaxrl.envs.checks import old_gym
 from jaxrl.envs.protocol import HostEnv, JaxEnv
 
 _jax_games: dict[tuple[str, int], JaxEnv] = {}
@@ -50,6 +51,7 @@ def load(path: str, frame_size: int, image_key: str | None = None) -> JaxEnv | H
         from jaxrl.envs.gymnasium_env import GymnasiumEnv
 
         return GymnasiumEnv(path, frame_size, game, image_key)
+    _refuse_gym(path, game)
     _check_host(path, game, frame_size)
     return game
 
@@ -98,6 +100,22 @@ def _takes(factory, name: str) -> bool:
 def _is_gymnasium(game) -> bool:
     gymnasium = sys.modules.get("gymnasium")  # who returns one has imported it
     return gymnasium is not None and isinstance(game, gymnasium.Env)
+
+
+def _refuse_gym(path: str, game) -> None:
+    """Refuse an environment that looks like Gymnasium's and is none: most are of gym, which came
+    before.
+    """
+    names = ("observation_space", "action_space", "reset", "step")
+    if not all(hasattr(game, name) for name in names) or hasattr(game, "num_actions"):
+        return
+    found = game.reset()
+    if not isinstance(found, tuple) or len(found) != 2:
+        raise old_gym(f"{path} returned a {type(game).__name__}, which", "reset returns no info")
+    raise UserError(
+        f"{path} returned a {type(game).__name__}, which is no gymnasium.Env: derive it from that "
+        "class, or wrap it by shimmy.GymV26CompatibilityV0"
+    )
 
 
 def _check_new(path: str, game) -> None:

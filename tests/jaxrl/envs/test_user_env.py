@@ -75,6 +75,29 @@ def test_a_wrong_factory_is_refused(name, sentence):
         make(name, 16)
 
 
+@pytest.mark.parametrize(
+    "name, sign",
+    [
+        ("OldGym", " returned a OldGym, which follows the old gym API (reset returns no info)"),
+        ("WithoutSeed", " follows the old gym API (reset takes no seed)"),
+        ("WithoutInfo", " follows the old gym API (reset returns no info)"),
+        ("FourValues", " follows the old gym API (step returns 4 values, not 5)"),
+    ],
+)
+def test_an_environment_of_old_gym_is_refused_with_the_remedy(name, sign):
+    with pytest.raises(UserError) as error:
+        game = make(f"{HERE}:{name}", 16)
+        game.reset(0)
+        game.step(0)
+    assert str(error.value).startswith(f"{HERE}:{name}{sign}: wrap it in a gymnasium.Env")
+    assert "returns (observation, info)" in str(error.value)
+
+
+def test_an_environment_that_is_no_gymnasium_env_is_refused():
+    with pytest.raises(UserError, match="returned a NewGym, which is no gymnasium.Env: derive"):
+        make(f"{HERE}:NewGym", 16)
+
+
 def test_frames_of_another_size_are_refused_with_the_option_to_change():
     with pytest.raises(UserError, match="frames are 16x16, not 32x32: .*--game.frame-size 16"):
         make(f"{HERE}:in_jax_of_16", 32)

@@ -46,6 +46,42 @@ class Gray(gymnasium.Env):
         )
 
 
+class OldGym:
+    """An environment of gym 0.21."""
+
+    observation_space, action_space = Gray.observation_space, Gray.action_space
+
+    def reset(self):
+        return np.zeros((20, 30, 1), np.uint8)
+
+    def step(self, action):
+        return self.reset(), 0.0, False, {}
+
+
+class NewGym(OldGym):
+    """One with the new interface that is no gymnasium.Env."""
+
+    def reset(self, seed=None, options=None):
+        return np.zeros((20, 30, 1), np.uint8), {}
+
+
+class WithoutSeed(Gray):
+    """The import was changed, and the interface was not."""
+
+    def reset(self):
+        return np.zeros((20, 30, 1), np.uint8)
+
+
+class WithoutInfo(Gray):
+    def reset(self, seed=None):
+        return np.zeros((20, 30, 1), np.uint8)
+
+
+class FourValues(Gray):
+    def step(self, action):
+        return np.zeros((20, 30, 1), np.uint8), 0.0, False, {}
+
+
 def a_number():
     return 7
 
