@@ -111,13 +111,17 @@ def is_remote(path) -> bool:
 def reaching(path) -> Iterator[None]:
     """Turn all failures of a bucket, but for files that are not there, into a `UserError`.
 
-    Failures of local paths pass unchanged.
+    Failures of local paths pass unchanged, but for files that may not be read.
     """
     try:
         yield
     except (UserError, FileNotFoundError):
         raise
     except Exception as error:  # gcsfs, google.auth, aiohttp and tensorstore raise their own kinds
+        if isinstance(error, PermissionError) and not is_remote(path):
+            raise UserError(
+                f"{path} cannot be read ({error.strerror}): choose another or its permissions"
+            ) from error
         if not is_remote(path):
             raise
         raise _unreachable(path, error) from error

@@ -7,9 +7,11 @@ is never taken for a checkpoint.
 """
 
 import contextlib
+import errno
 import json
 import logging
 import math
+import os
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +19,7 @@ import jax
 import numpy as np
 from flax.traverse_util import flatten_dict, unflatten_dict
 
-from jaxrl.app.errors import UserError, first_line, writing
+from jaxrl.app.errors import UserError, first_line, is_remote, writing
 from jaxrl.app.files import resolve_path
 from jaxrl.train import hosts
 
@@ -111,6 +113,9 @@ class Checkpoints:
                     parents=True, exist_ok=True
                 )  # orbax makes no folder for some of several processes
             self._manager = ocp.CheckpointManager(self.folder, options=options)
+            # Else the first save would say so, after an epoch.
+            if not read_only and not is_remote(self.folder) and not os.access(self.folder, os.W_OK):
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
 
     def steps(self) -> list[int]:
         """Steps of the complete checkpoints, in order."""

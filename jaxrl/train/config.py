@@ -30,6 +30,11 @@ def from_dict(cls: type[T], data: dict[str, Any], where: str = "") -> T:
     Raises:
       UserError: for a field that `cls` does not have, or one that is missing and has no default.
     """
+    if not isinstance(data, dict):
+        raise UserError(
+            f"the stored configuration was changed: field {where.rstrip('.')} is {data!r}, which "
+            "holds no settings; restore it"
+        )
     hints = typing.get_type_hints(cls)
     fields = {field.name: field for field in dataclasses.fields(cls)}
     data = {getattr(cls, "OLD_NAMES", {}).get(name, name): value for name, value in data.items()}
@@ -37,8 +42,8 @@ def from_dict(cls: type[T], data: dict[str, Any], where: str = "") -> T:
         trouble = "is unknown" if name in data else "is missing"
         if name in data or not has_default(fields[name]):
             raise UserError(
-                f"the stored configuration (config.json) was changed, or written by another "
-                f"version: field {where}{name} {trouble}"
+                f"the stored configuration was changed, or written by another version: field "
+                f"{where}{name} {trouble}; restore it"
             )
     return cls(
         **{
@@ -65,7 +70,7 @@ def _from_json(hint, value, where):
     kinds = {int: int, float: int | float, str: str, bool: bool}.get(hint, object)
     if not isinstance(value, kinds) or (isinstance(value, bool) and hint in (int, float)):
         raise UserError(
-            f"the stored configuration (config.json) was changed: field {where.rstrip('.')} is "
+            f"the stored configuration was changed: field {where.rstrip('.')} is "
             f"{value!r}, which is no {hint.__name__}; restore it"
         )
     return _tuples(value)

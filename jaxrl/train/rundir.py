@@ -5,14 +5,19 @@ Opening a folder that already holds a run resumes it, if the configuration is th
 fields that do not touch the past.
 """
 
+import contextlib
 import json
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from jaxrl.app.errors import UserError, reaching, writing
 from jaxrl.app.files import resolve_path, write_atomic
-from jaxrl.train.config import differences
+from jaxrl.train.config import differences, from_dict
+
+T = TypeVar("T")
+SHOWN = 5
+"""Fields of another configuration that a sentence lists."""
 
 place, write_atomically = resolve_path, write_atomic  # old names
 
@@ -41,24 +46,53 @@ def open_run(
     folder = resolve_path(path)
     stored = stored_config(folder)
     if stored is not None:
+        with naming(folder):
+            stored = complete(stored)
         changed = {
-            name: pair
-            for name, pair in differences(complete(stored), config).items()
-            if name not in free
+            name: pair for name, pair in differences(stored, config).items() if name not in free
         }
         if changed:
-            listed = "; ".join(
-                f"{name} is {old!r} there and {new!r} here" for name, (old, new) in changed.items()
-            )
             raise UserError(
-                f"{folder} holds a run of another configuration ({listed}): choose another "
-                "--run-dir"
+                f"{folder} holds a run of another configuration ({_listed(changed)}): choose "
+                "another --run-dir"
             )
     if write:
         with writing(folder):
             folder.mkdir(parents=True, exist_ok=True)
             write_atomic(folder / "config.json", json.dumps(config, indent=2) + "\n")
     return folder
+
+
+def _listed(changed: dict[str, tuple[Any, Any]]) -> str:
+    """Fields with both values, the outermost first; of many, only the number."""
+    names = sorted(changed, key=lambda name: (name.count("."), name))
+    shown = names if len(names) <= SHOWN + 1 else names[:SHOWN]
+    parts = [
+        f"{name} is {changed[name][0]!r} there and {changed[name][1]!r} here" for name in shown
+    ]
+    if len(shown) < len(names):
+        parts.append(f"{len(names) - len(shown)} other fields differ")
+    return "; ".join(parts)
+
+
+@contextlib.contextmanager
+def naming(folder: Path) -> Iterator[None]:
+    """Put the path of a run's config.json in front of what is wrong with it."""
+    try:
+        yield
+    except UserError as error:
+        raise UserError(f"{folder / 'config.json'}: {error}") from None
+
+
+def read_config_as(kind: type[T], path: str | Path) -> T:
+    """The configuration of the run in a folder, as its dataclass.
+
+    Raises:
+      UserError: see `read_config` and `from_dict`.
+    """
+    data = read_config(path)
+    with naming(resolve_path(path)):
+        return from_dict(kind, data)
 
 
 def read_config(path: str | Path) -> dict[str, Any]:
@@ -86,10 +120,16 @@ def stored_config(folder: Path) -> dict[str, Any] | None:
     file = folder / "config.json"
     try:
         with reaching(file):
-            return json.loads(file.read_text())
+            found = json.loads(file.read_text())
     except (FileNotFoundError, NotADirectoryError):
         return None
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise UserError(
             f"{file} is damaged ({error}): restore it or choose another --run-dir"
         ) from None
+    if not isinstance(found, dict):
+        raise UserError(
+            f"{file} is damaged (it holds {str(found)[:40]}, no settings): restore it or choose "
+            "another --run-dir"
+        )
+    return found

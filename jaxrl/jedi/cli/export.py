@@ -15,8 +15,7 @@ from jaxrl.jedi.play.game import make_game
 from jaxrl.jedi.pretrained import SCORE
 from jaxrl.jedi.training.checkpoints import restore_agent
 from jaxrl.jedi.training.exported import write_agent
-from jaxrl.train.config import from_dict
-from jaxrl.train.rundir import read_config
+from jaxrl.train.rundir import read_config_as
 
 
 def export(run: Path, folder: Path, games: int, seed: int) -> None:
@@ -28,7 +27,7 @@ def export(run: Path, folder: Path, games: int, seed: int) -> None:
       games: games to play with what was written, their mean return noted in the folder; 0 for none.
       seed: seed of these games.
     """
-    config = from_dict(JediConfig, read_config(run))
+    config = read_config_as(JediConfig, run)
     agent, env_steps = restore_agent(run, config, make_game(config))
     file = write_agent(folder, agent, config, env_steps)
     print(f"{file}: {file.stat().st_size / 1e6:.2f} MB")

@@ -14,7 +14,7 @@ from jaxrl.jedi import config as jedi
 from jaxrl.jedi import presets
 from jaxrl.replay.episodes import room_for
 from jaxrl.train.config import from_dict, to_dict
-from jaxrl.train.rundir import read_config, stored_config
+from jaxrl.train.rundir import naming, read_config, read_config_as, stored_config
 
 
 @dataclass(frozen=True)
@@ -168,7 +168,8 @@ def read_offline(run_dir: str | Path) -> tuple[OfflineConfig, Found]:
             "another --run-dir"
         )
     found = data.pop("found")
-    return from_dict(OfflineConfig, data), from_dict(Found, found)
+    with naming(resolve_path(run_dir)):
+        return from_dict(OfflineConfig, data), from_dict(Found, found)
 
 
 def completed(data: dict) -> dict:
@@ -187,7 +188,7 @@ def any_config(run_dir: str | Path) -> jedi.JediConfig:
     """
     if learned_from_data(run_dir):
         return shared(*read_offline(run_dir))
-    return from_dict(jedi.JediConfig, read_config(run_dir))
+    return read_config_as(jedi.JediConfig, run_dir)
 
 
 def with_absolute_path(config: OfflineConfig) -> OfflineConfig:

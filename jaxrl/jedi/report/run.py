@@ -35,8 +35,7 @@ from jaxrl.jedi.report.film import animation, film_strip
 from jaxrl.jedi.report.outcome import outcome
 from jaxrl.jedi.report.rows import read_rows
 from jaxrl.jedi.training.checkpoints import restore_agent
-from jaxrl.train.config import from_dict
-from jaxrl.train.rundir import read_config
+from jaxrl.train.rundir import read_config_as
 
 NAMES = {"jedi": "JEDI", "pixel": "Pixel diffusion", "separate": "Separately trained latents"}
 """By mode."""
@@ -62,7 +61,7 @@ def write_report(run_dir: str | Path, make_env: MakeEnv | None = None) -> Path:
       UserError: the folder holds no run, or one without a finished epoch.
     """
     folder = resolve_path(run_dir)
-    config = from_dict(JediConfig, read_config(folder))
+    config = read_config_as(JediConfig, folder)
     rows = read_rows(folder)
     if not rows:
         raise UserError(f"{folder} has no finished epoch yet, so there is nothing to report")

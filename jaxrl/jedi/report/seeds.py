@@ -15,8 +15,7 @@ from jaxrl.jedi.report.figures import series
 from jaxrl.jedi.report.rows import read_rows
 from jaxrl.jedi.report.run import write_report
 from jaxrl.jedi.training.many_runs import seed_folders
-from jaxrl.train.config import from_dict
-from jaxrl.train.rundir import read_config
+from jaxrl.train.rundir import read_config_as
 
 
 def sentence(values) -> str:
@@ -43,13 +42,15 @@ def write_seeds_report(run_dir: str | Path) -> Path:
     # If none has an epoch, the first says so.
     runs = [run for run in seeds if read_rows(run)] or seeds
     left_out = [run.name for run in seeds if run not in runs]
+    unnamed = sorted(path.parent.name for path in folder.glob("seed*/checkpoints"))
+    unnamed = [name for name in unnamed if folder / name not in seeds]
     pages = [write_report(run) for run in runs]
     rows = {run.name: read_rows(run) for run in runs}
     out = folder / "report"
     out.mkdir(exist_ok=True)
     picture = returns(rows)
     write_atomic(out / "returns.png", picture)
-    config = from_dict(JediConfig, read_config(runs[0]))
+    config = read_config_as(JediConfig, runs[0])
     last = {name: evaluations(own)[-1:] for name, own in rows.items()}
     final = [value for values in last.values() for value in values]
     lines = [
@@ -66,7 +67,19 @@ def write_seeds_report(run_dir: str | Path) -> Path:
         figure(picture, "return of every seed over environment steps, and their mean"),
         table(("seed", "environment steps", "last return"), lines, "seeds"),
         lead=f"Last evaluation: {sentence(final) if final else 'none was made'}."
-        + (f" Left out, without a finished epoch: {', '.join(left_out)}." if left_out else ""),
+        + different_lengths([own[-1]["env_steps"] for own in rows.values()])
+        + (f" Left out, without a finished epoch: {', '.join(left_out)}." if left_out else "")
+        + (f" Left out, without config.json: {', '.join(unnamed)}." if unnamed else ""),
+    )
+
+
+def different_lengths(steps: list[int]) -> str:
+    """A sentence if the seeds have not made the same number of environment steps."""
+    if min(steps) == max(steps):
+        return ""
+    return (
+        f" The seeds have made {min(steps)} to {max(steps)} environment steps, so their last "
+        "evaluations are not of the same age: the same command trains the shorter ones on."
     )
 
 

@@ -29,9 +29,8 @@ from jaxrl.replay import disk
 from jaxrl.replay.buffer import init_index
 from jaxrl.train import hosts
 from jaxrl.train.checkpoint import Checkpoints
-from jaxrl.train.config import from_dict
 from jaxrl.train.parallel import local, replicate
-from jaxrl.train.rundir import read_config
+from jaxrl.train.rundir import read_config_as
 
 
 @contextlib.contextmanager
@@ -241,9 +240,7 @@ def open_runs(run_dirs: Sequence[str | Path], make_env: MakeEnv | None = None) -
     """
     if not run_dirs:
         raise UserError("name at least one run with --run-dir")
-    configs = {
-        name: from_dict(JediConfig, read_config(folder)) for name, folder in named(run_dirs).items()
-    }
+    configs = {name: read_config_as(JediConfig, folder) for name, folder in named(run_dirs).items()}
     (first, config), *others = configs.items()
     for name, other in others:
         if other.env != config.env:

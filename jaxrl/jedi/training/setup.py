@@ -10,7 +10,7 @@ import jax
 import numpy as np
 from jax.sharding import Mesh
 
-from jaxrl.app.errors import UserError
+from jaxrl.app.errors import UserError, reaching
 from jaxrl.app.files import resolve_path
 from jaxrl.envs.protocol import JaxEnv, MakeEnv
 from jaxrl.jedi.agent import AgentState
@@ -110,9 +110,19 @@ class StoredConfig:
     """Fields that are stored even if nothing is left to do."""
 
     def begin(self, run_dir: str | Path) -> Path:
-        """Make the folder of a new run, or check that of one that exists; returns its path."""
-        is_new = stored_config(resolve_path(run_dir)) is None
-        return self._open(run_dir, write=is_new)
+        """Make the folder of a new run, or check that of one that exists; returns its path.
+
+        Raises:
+          UserError: see `open_run`; there are checkpoints, and nothing says of which configuration.
+        """
+        folder = resolve_path(run_dir)
+        is_new = stored_config(folder) is None
+        if is_new and has_checkpoints(folder):
+            raise UserError(
+                f"{folder} holds checkpoints but no config.json, which says what they are of: "
+                "restore it, or choose another --run-dir"
+            )
+        return self._open(folder, write=is_new)
 
     def take_over(self, session: Session) -> None:
         """Store the changed settings, or note them as without effect."""
@@ -133,6 +143,15 @@ class StoredConfig:
         free = [name for name in flatten(self.new) if name.startswith(self.may_change)]
         write = write and hosts.is_first()
         return open_run(run_dir, self.new, free, write=write, complete=self.complete)
+
+
+def has_checkpoints(folder: Path) -> bool:
+    """Return True if there are finished checkpoints in a run's folder."""
+    try:
+        with reaching(folder):
+            return any(path.name.isdigit() for path in (folder / "checkpoints").iterdir())
+    except (FileNotFoundError, NotADirectoryError):
+        return False
 
 
 def completed(data: dict[str, Any]) -> dict[str, Any]:

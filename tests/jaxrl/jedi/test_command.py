@@ -114,6 +114,31 @@ def test_a_cut_line_of_the_metrics_is_named_and_the_others_are_reported(finished
     assert len(read_metrics(folder)) == 3 and (folder / "report" / "index.html").exists()
 
 
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        (lambda c: c | {"my_note": "x"}, ": the stored configuration was changed, or written by "),
+        (lambda c: c | {"game": 5}, ": the stored configuration was changed: field game is 5, "),
+    ],
+)
+def test_a_config_that_was_changed_is_named(change, sentence, finished, tmp_path):
+    file = tmp_path / "config.json"
+    file.write_text(json.dumps(change(json.loads((finished.folder / "config.json").read_text()))))
+    for command in (("train", *SMALL), ("report",), ("evaluate",)):
+        status, _, err = inside(*command, "--run-dir", tmp_path)
+        assert status == 2 and err.startswith(f"error: {file}{sentence}"), err
+
+
+def test_checkpoints_without_their_config_are_not_taken_for_those_of_the_command(
+    finished, tmp_path
+):
+    folder = shutil.copytree(finished.folder, tmp_path / "run")
+    (folder / "config.json").unlink()
+    status, _, err = inside("train", *SMALL, "--env", "catch-drift", "--run-dir", folder)
+    assert status == 2 and f"{folder} holds checkpoints but no config.json" in err
+    assert not (folder / "config.json").exists()
+
+
 def test_options_written_for_a_configuration_give_it_again():
     assert parse(["train", *SMALL]).config == small_run.CONFIG
     other = dataclasses.replace(atari100k("Pong"), seed=3)
@@ -226,9 +251,24 @@ def test_a_seed_without_an_epoch_does_not_hide_the_others(finished, tmp_path):
     shutil.copytree(finished.folder, tmp_path / "seed0")
     (tmp_path / "seed1").mkdir()
     shutil.copy(finished.folder / "config.json", tmp_path / "seed1")
+    (tmp_path / "seed2" / "checkpoints").mkdir(parents=True)
     assert inside("report", "--run-dir", tmp_path)[0] == 0
     page = (tmp_path / "report" / "index.html").read_text()
     assert "catch: 1 seed<" in page and "Left out, without a finished epoch: seed1." in page
+    assert "Left out, without config.json: seed2." in page
+
+
+@pytest.mark.slow
+def test_seeds_of_different_lengths_are_not_averaged_in_silence(finished, tmp_path):
+    for seed in (0, 1):
+        shutil.copytree(finished.folder, tmp_path / f"seed{seed}")
+    assert inside("report", "--run-dir", tmp_path)[0] == 0
+    page = tmp_path / "report" / "index.html"
+    assert "catch: 2 seeds<" in page.read_text() and "same age" not in page.read_text()
+    metrics = tmp_path / "seed1" / "metrics.jsonl"
+    metrics.write_text("".join(metrics.read_text().splitlines(keepends=True)[:2]))
+    assert inside("report", "--run-dir", tmp_path)[0] == 0
+    assert "The seeds have made 80 to 112 environment steps" in page.read_text()
 
 
 def test_levels_that_do_not_fit_are_named():

@@ -273,6 +273,13 @@ def test_a_folder_that_cannot_be_made_is_refused(tmp_path):
         Checkpoints(tmp_path / "file" / "checkpoints")
 
 
+def test_a_folder_that_cannot_be_written_is_refused_before_the_first_save(tmp_path, monkeypatch):
+    monkeypatch.setattr("os.access", lambda path, mode: False)
+    with pytest.raises(UserError, match="checkpoints cannot be written .Permission denied"):
+        Checkpoints(tmp_path / "checkpoints")
+    Checkpoints(tmp_path / "checkpoints", read_only=True).close()
+
+
 def test_scores_are_plain_json(store):
     store.save(1, {"a": jnp.zeros(1)}, {}, score=2.5)
     store.wait()

@@ -40,6 +40,28 @@ def test_another_configuration_is_refused_with_the_fields_that_differ(tmp_path):
     assert read_config(tmp_path) == CONFIG
 
 
+def test_of_many_other_fields_the_outermost_are_shown(tmp_path):
+    names = [f"part.{letter}" for letter in "abcdefgh"]
+    open_run(tmp_path, {"env": "a", "part": dict.fromkeys("abcdefgh", 1)})
+    with pytest.raises(UserError) as error:
+        open_run(tmp_path, {"env": "b", "part": dict.fromkeys("abcdefgh", 2)})
+    said = str(error.value)
+    assert "(env is 'a' there and 'b' here; part.a is 1 there" in said
+    assert [name in said for name in names] == [True] * 4 + [False] * 4
+    assert "; 4 other fields differ)" in said
+
+
+def test_a_configuration_that_may_not_be_read_is_refused(tmp_path, monkeypatch):
+    open_run(tmp_path, CONFIG)
+
+    def refuse(*_, **__):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(type(tmp_path), "read_text", refuse)
+    with pytest.raises(UserError, match="config.json cannot be read .Permission denied"):
+        read_config(tmp_path)
+
+
 def test_free_fields_may_change_and_are_stored(tmp_path):
     open_run(tmp_path, CONFIG)
     open_run(tmp_path, changed(steps=500), free=["schedule.steps"])
@@ -70,7 +92,7 @@ def test_a_folder_without_a_run_is_refused_when_reading(tmp_path):
         read_config(tmp_path / "nowhere")
 
 
-@pytest.mark.parametrize("content", [b"{", b"\xff\xfe\xfa", b""])
+@pytest.mark.parametrize("content", [b"{", b"\xff\xfe\xfa", b"", b"null", b"[1]"])
 def test_a_damaged_configuration_is_refused(tmp_path, content):
     (tmp_path / "config.json").write_bytes(content)
     for opening in (lambda: read_config(tmp_path), lambda: open_run(tmp_path, CONFIG)):

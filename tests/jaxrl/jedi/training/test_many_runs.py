@@ -14,7 +14,7 @@ from jaxrl.jedi.agent import init
 from jaxrl.jedi.cli.plan import made_up_replay
 from jaxrl.jedi.learn import batched_loops
 from jaxrl.jedi.learn.loops import PHASES, run_phase
-from jaxrl.jedi.report.seeds import sentence, write_seeds_report
+from jaxrl.jedi.report.seeds import different_lengths, sentence, write_seeds_report
 from jaxrl.jedi.training import many_runs as seeding
 from jaxrl.jedi.training.loop import train
 from jaxrl.jedi.training.many_runs import seed_folders, train_seeds
@@ -174,6 +174,11 @@ def test_the_interval_is_students(tmp_path):
     assert sentence([3.0]) == "3.00 over 1 seed"
     with pytest.raises(UserError, match="holds no run and no seeds"):
         write_seeds_report(tmp_path)
+
+
+def test_seeds_of_different_lengths_are_named():
+    assert different_lengths([80, 80]) == ""
+    assert different_lengths([112, 80, 96]).startswith(" The seeds have made 80 to 112 environment")
 
 
 @pytest.mark.slow
