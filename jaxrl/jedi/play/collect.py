@@ -20,6 +20,7 @@ from jaxrl.nn.recurrent import LSTMState
 from jaxrl.replay.buffer import Transitions
 from jaxrl.train import hosts
 from jaxrl.train.checkpoint import from_names, to_host, to_names
+from jaxrl.train.compiled import ONCE, JitOnCpu
 
 
 class Exploration(NamedTuple):
@@ -157,7 +158,7 @@ def play(
 
 
 _play = jax.jit(play, static_argnums=(0, 4), donate_argnums=2)
-_new_players = jax.jit(new_players, static_argnums=(0, 2))
+_new_players = JitOnCpu(new_players, ONCE, static_argnums=(0, 2))
 
 
 def played_until_bad(chunk: Transitions, game: str) -> GameError | None:
