@@ -1,45 +1,60 @@
-"""Which choices let imagination know rewards it was not trained on? `python -m
-benchmarks.jedi_ablation --folder RUNS [--env UpNDown] [--variants base noise ...]`.
+"""Which choices keep the ball in imagination, and its rewards? `python -m benchmarks.jedi_ablation
+--folder RUNS [--env bricks] [--variants base noise ...] [--seeds 0 ...]`.
 
-Records random play, learns a world model and the reward and end model from it without a policy
-(preset `tiny`, frames of 48 pixels), one run for each variant, and imagines *fresh* games along
-their real actions. What counts is the log-likelihood gain over the marginal at every imagined step:
-the loss of the best constant answer minus the model's, of rewards and of ends. Accuracy on the
-replay says little here: a model that has memorized its rewards has it as well.
+World model and reward and end model learn from recorded play (`jedi_recordings`), without a policy:
+the networks and the learning of preset `cpu`, frames of 32 pixels (bricks) or 48, patches of 8.
+Each variant changes one thing, a configuration value or the objective (`jedi_objectives`). Measured
+in games that were held out, open loop along their recorded actions, over 15 steps: the retention
+(`jedi_retention`), the share of balls that a position probe finds within one cell of the truth, and
+the log-likelihood gain of rewards and ends over the marginal. Bands: 95 % of a bootstrap over
+games. They show the spread of games, not of training, for which there are seeds.
 
-A variant changes the base by configuration values only. A folder that was begun is resumed, a
-finished variant is in the record at once, and the next call does what is missing. Bands: 95 % of a
-bootstrap over games.
+The play is recorded once per folder. A finished variant is in the record at once; the next call
+does what is missing. Seconds are of processor time.
 """
 
 import argparse
+import functools
 import json
-import shutil
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any, NamedTuple
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 
-from benchmarks.breakout_rewards import plain
-from benchmarks.recording import RESULTS, Claim, path_of, record
-from jaxrl.envs.atari import Atari
-from jaxrl.jedi.config import AgentConfig, Updates
-from jaxrl.jedi.diagnostics.horizon import Record, count, draw_starts, with_bands
-from jaxrl.jedi.offline.config import OFFLINE_PRESETS, OfflineConfig
-from jaxrl.replay.episode_files import save_episode
-
-SIDE = 48
-"""Pixels of a frame's side, as in preset `tiny`."""
-SHOWN = (
-    "reward_nats_gain",
-    "end_nats_gain",
-    "reward_recall",
-    "reward_precision",
-    "latent_error",
-    "latent_still_error",
+from benchmarks import jedi_objectives as objectives
+from benchmarks.jedi_objectives import Objective
+from benchmarks.jedi_recordings import Play, recorded, replay_of, split
+from benchmarks.jedi_retention import (
+    Band,
+    band,
+    mean_share,
+    probe_of,
+    retention,
+    shares,
+    starts_with_ball,
 )
-"""Figures that are recorded, as far as `figures` has them."""
+from benchmarks.recording import RESULTS, Claim, commit, path_of, record
+from jaxrl.jedi.agent import AgentState, init
+from jaxrl.jedi.config import AgentConfig
+from jaxrl.jedi.diagnostics.horizon import count, draw_starts, figures
+from jaxrl.jedi.learn.loops import PHASES, draw_for, run_phase
+from jaxrl.jedi.learn.world_model import step_world_model
+from jaxrl.jedi.presets import cpu, tiny
+from jaxrl.replay import buffer
+from jaxrl.replay.buffer import Replay
+from jaxrl.train.compiled import QUICKLY, JitOnCpu
+
+
+class Variant(NamedTuple):
+    """One change of the base."""
+
+    config: Callable[[AgentConfig], AgentConfig]
+    objective: Objective = objectives.plain
 
 
 def base(agent: AgentConfig) -> AgentConfig:
@@ -52,22 +67,9 @@ def noise(agent: AgentConfig) -> AgentConfig:
     return replace(agent, edm=replace(agent.edm, log_sigma_mean=1.0))
 
 
-def fine(agent: AgentConfig) -> AgentConfig:
-    """Patches of 4 pixels instead of 8: latents of 12 x 12."""
-    encoder = replace(agent.encoder, widths=agent.encoder.widths[:2])
-    return replace(agent, encoder=encoder, probe=replace(agent.probe, widths=(32, 32)))
-
-
-def context4(agent: AgentConfig) -> AgentConfig:
-    """Four past latents instead of two."""
-    return replace(
-        agent, context=4, reward_end_learning=replace(agent.reward_end_learning, length=10)
-    )
-
-
-def reward_end_gradient(agent: AgentConfig) -> AgentConfig:
-    """The loss of rewards and ends shapes the encoder too (MuDreamer)."""
-    return replace(agent, world_model=replace(agent.world_model, reward_end_gradient=0.5))
+def three_passes(agent: AgentConfig) -> AgentConfig:
+    """Three denoising passes per imagined step instead of one."""
+    return replace(agent, sampler=replace(agent.sampler, steps=3))
 
 
 def no_hinge(agent: AgentConfig) -> AgentConfig:
@@ -75,162 +77,284 @@ def no_hinge(agent: AgentConfig) -> AgentConfig:
     return replace(agent, world_model=replace(agent.world_model, hinge_weight=0.0))
 
 
+def strong_hinge(agent: AgentConfig) -> AgentConfig:
+    """The variance hinge ten times as strong."""
+    return replace(agent, world_model=replace(agent.world_model, hinge_weight=1.0))
+
+
 def four_steps(agent: AgentConfig) -> AgentConfig:
     """Four autoregressive steps per segment instead of two."""
     return replace(agent, world_model=replace(agent.world_model, autoregressive_steps=4))
 
 
-def carried(agent: AgentConfig) -> AgentConfig:
-    """The reward and end model sees pairs of two sampled latents, as in imagination."""
+def context4(agent: AgentConfig) -> AgentConfig:
+    """Four past latents instead of two."""
+    return replace(agent, context=4)
+
+
+def patches4(agent: AgentConfig) -> AgentConfig:
+    """Patches of 4 pixels instead of 8."""
+    encoder = replace(agent.encoder, widths=agent.encoder.widths[:2])
     return replace(
-        agent, reward_end_learning=replace(agent.reward_end_learning, carry_sampled=True)
+        agent, encoder=encoder, probe=replace(agent.probe, widths=agent.probe.widths[:2])
     )
 
 
-def open_loop(agent: AgentConfig) -> AgentConfig:
-    """Three of four segments for rewards and ends are imagined behind their first context."""
+def no_reward_end_gradient(agent: AgentConfig) -> AgentConfig:
+    """Latents learn from denoising alone: no gradient of rewards and ends (MuDreamer has it)."""
+    return replace(agent, world_model=replace(agent.world_model, reward_end_gradient=0.0))
+
+
+def strong_reward_end_gradient(agent: AgentConfig) -> AgentConfig:
+    """The whole gradient of rewards and ends reaches the encoder."""
+    return replace(agent, world_model=replace(agent.world_model, reward_end_gradient=1.0))
+
+
+def encoded_rewards(agent: AgentConfig) -> AgentConfig:
+    """Rewards and ends are learned on encoded latents, some of the next ones sampled, instead of on
+    open-loop imagination.
+    """
+    return replace(
+        agent, reward_end_learning=replace(agent.reward_end_learning, open_loop_share=0.0)
+    )
+
+
+def prefer_none(agent: AgentConfig) -> AgentConfig:
+    """Segments for rewards and ends are drawn without preference for events."""
+    return replace(agent, reward_end_learning=replace(agent.reward_end_learning, candidates=1))
+
+
+def conv(agent: AgentConfig) -> AgentConfig:
+    """The convolutional networks of preset `tiny`, learning as the base does."""
+    nets = tiny("Breakout").agent
     return replace(
         agent,
-        reward_end_learning=replace(agent.reward_end_learning, open_loop_share=0.75, length=12),
+        encoder=nets.encoder,
+        denoiser=nets.denoiser,
+        reward_end=replace(
+            nets.reward_end,
+            reward_prior=agent.reward_end.reward_prior,
+            end_prior=agent.reward_end.end_prior,
+        ),
+        probe=nets.probe,
     )
 
 
-def change(agent: AgentConfig) -> AgentConfig:
-    """The reward and end model also reads what a step changes on the map."""
-    return replace(agent, reward_end=replace(agent.reward_end, change_width=32))
+def sampled_steps(agent: AgentConfig) -> AgentConfig:
+    """Four autoregressive steps and three denoising passes."""
+    return three_passes(four_steps(agent))
 
 
-def one_pass(agent: AgentConfig) -> AgentConfig:
-    """One denoising pass per imagined step instead of three."""
-    return replace(agent, sampler=replace(agent.sampler, steps=1))
-
-
-VARIANTS: dict[str, Callable[[AgentConfig], AgentConfig]] = {
-    variant.__name__: variant
-    for variant in (
-        base,
-        noise,
-        fine,
-        context4,
-        reward_end_gradient,
-        no_hinge,
-        four_steps,
-        carried,
-        open_loop,
-        change,
-        one_pass,
-    )
+VARIANTS: dict[str, Variant] = {
+    "base": Variant(base),
+    "noise": Variant(noise),
+    "three_passes": Variant(three_passes),
+    "no_hinge": Variant(no_hinge),
+    "strong_hinge": Variant(strong_hinge),
+    "vicreg": Variant(base, objectives.vicreg),
+    "sigreg": Variant(base, objectives.sigreg),
+    "barlow": Variant(base, objectives.barlow),
+    "change_weighted": Variant(base, objectives.change_weighted),
+    "change_normalized": Variant(base, objectives.change_normalized),
+    "four_steps": Variant(four_steps),
+    "sampled_context": Variant(sampled_steps, objectives.sampled_context),
+    "context4": Variant(context4),
+    "patches4": Variant(patches4),
+    "no_reward_end_gradient": Variant(no_reward_end_gradient),
+    "strong_reward_end_gradient": Variant(strong_reward_end_gradient),
+    "encoded_rewards": Variant(encoded_rewards),
+    "prefer_none": Variant(prefer_none),
+    "conv": Variant(conv),
 }
+"""By name."""
 
 
-def play(env: str, steps: int, seed: int) -> tuple[np.ndarray, ...]:
-    """`steps` steps of random play: frames before and after, actions, rewards, ends, game over."""
-    game, generator, rows = Atari(env, SIDE), np.random.default_rng(seed), []
-    frame = game.reset(seed)
-    for number in range(steps):
-        action = int(generator.integers(game.num_actions))
-        after = game.step(action)
-        rows.append((frame, after.frame, action, after.reward, after.end, after.game_over))
-        frame = game.reset(seed + number + 1) if after.game_over else after.frame
-    return tuple(np.stack(column) for column in zip(*rows, strict=True))
+class Settings(NamedTuple):
+    """Amounts of play, learning and measuring; they belong to the record."""
 
-
-def save_games(env: str, folder: Path, steps: int, seed: int) -> None:
-    """Play at random, and save the play as episode files, one per life.
-
-    Args:
-      env: name of the game.
-      folder: folder of the files.
-      steps: agent steps in all.
-      seed: seed of the play.
+    lanes: int = 24
+    """Recorded games side by side."""
+    steps: int = 1024
+    """Steps in each."""
+    held_out: int = 8
+    """Games of them that nothing learns from."""
+    rounds: int = 5
+    """Rounds of updates: the encoder can only receive gradient of rewards and ends from a reward
+    and end model that learns in between.
     """
-    before, after, action, reward, end, over = play(env, steps, seed)
-    first = 0
-    for last in [*np.flatnonzero(end | over), steps - 1]:
-        if last >= first:
-            part = slice(first, last + 1)
-            obs = np.concatenate([before[part], after[last : last + 1]])
-            ends = np.append(np.zeros(last - first, bool), end[last])
-            save_episode(folder, obs, action[part].astype(np.int32), reward[part], ends)
-        first = last + 1
+    world_model: int = 300
+    """Updates of the world model in each round."""
+    reward_end: int = 60
+    """Updates of the reward and end model in each round."""
+    probe_frames: int = 8192
+    """Real frames for the position probe."""
+    probe: int = 600
+    """Updates of the position probe."""
+    starts: int = 512
+    """Starts of imagination."""
+    horizon: int = 15
+    """Imagined steps from each."""
 
 
-def fresh_games(env: str, games: int, steps: int) -> Record:
-    """Games that nothing was learned from."""
-    played = [play(env, steps, 10**6 + 1000 * number) for number in range(games)]
-    before, after, action, reward, end, over = (
-        np.stack(column) for column in zip(*played, strict=True)
-    )
-    done = end | over
-    episode = np.cumsum(done, axis=1, dtype=np.int32) - done
-    return Record(before, after, action.astype(np.int32), reward.astype(np.float32), end, episode)
+class Learned(NamedTuple):
+    """The agent, and the running variance of change of its latents `[h, w, C]`."""
+
+    agent: AgentState
+    change: jax.Array
 
 
-def config_for(variant: str, data: Path, actions: int, epochs: int) -> OfflineConfig:
-    """The run of a variant.
-
-    Args:
-      variant: name in VARIANTS.
-      data: folder of episode files.
-      actions: number of actions of the game.
-      epochs: epochs of training.
-    """
-    tiny = OFFLINE_PRESETS["tiny"]("jedi")
-    return replace(
-        tiny,
-        data=str(data),
-        num_actions=actions,
-        epochs=epochs,
-        updates=Updates(100, 50, 0, 5),
-        agent=VARIANTS[variant](tiny.agent),
-    )
-
-
-def measured(run: Path, games: Record, starts: int, horizon: int) -> dict:
-    """Figures of a finished run in fresh games, by imagined step.
+def _learn_world(
+    objective: Objective, updates: int, learned: Learned, replay: Replay, key: jax.Array
+) -> tuple[Learned, dict[str, jax.Array]]:
+    """Updates of the world model in one scan.
 
     Args:
-      run: folder of a finished run.
-      games: recorded play that the run was not trained on.
-      starts: number of starts of imagination.
-      horizon: imagined steps from each start.
+      objective: see `jedi_objectives` (static).
+      updates: their number (static).
+      learned: before them.
+      replay: to learn from.
+      key: PRNG key.
 
     Returns:
-      The figures in SHOWN, as lists and numbers.
+      What was learned, and the metrics' means over the updates.
     """
-    import jax
+    phase = PHASES["world_model"]
 
-    from jaxrl.jedi.report.recorded import restore
-
-    begun = draw_starts(games, starts, seed=0)
-    sums = count(
-        restore(run), jax.tree.map(np.asarray, games), begun, jax.random.key(0), horizon, False
-    )
-    found = with_bands({name: np.asarray(value) for name, value in sums.items()})
-    return {name: {k: plain(v) for k, v in found[name].items()} for name in SHOWN if name in found}
-
-
-def claims_of(found: dict[str, dict], env: str) -> list[Claim]:
-    """For each variant: is the mean gain of rewards over the horizon above zero?"""
-
-    def mean(variant):
-        gains = [g for g in found[variant]["reward_nats_gain"]["low"] if g is not None]
-        return round(float(np.mean(gains)), 5) if gains else None
-
-    what = "reward log-likelihood gain over the marginal, nats, mean over the imagined steps"
-    return [
-        Claim(
-            f"{env}, {variant}: {what}, lower ends of the intervals",
-            0.0,
-            ">",
-            mean(variant) if variant in found else None,
+    def one(learned: Learned, key):
+        agent = learned.agent
+        key_draw, key_update = jax.random.split(key)
+        draw = draw_for(phase, agent.spec, replay.index, key_draw, replay.age_weights)
+        batch = buffer.gather(replay, draw)
+        grads, (metrics, change) = jax.grad(objective, has_aux=True)(
+            agent.world.params, agent, batch, key_update, learned.change
         )
-        for variant in VARIANTS
+        agent, norm = step_world_model(agent, grads)
+        return Learned(agent, change), metrics | {"gradient_norm": norm}
+
+    learned, metrics = jax.lax.scan(one, learned, jax.random.split(key, updates))
+    return learned, jax.tree.map(jnp.mean, metrics)
+
+
+learn_world = JitOnCpu(_learn_world, QUICKLY, static_argnums=(0, 1), donate_argnums=2)
+learn_rewards = JitOnCpu(run_phase, QUICKLY, static_argnums=0, donate_argnums=1)
+
+
+def agent_of(variant: Variant, made: Play, seed: int) -> AgentState:
+    """A fresh agent of a variant, for the game that was recorded."""
+    config = variant.config(cpu("Breakout").agent)
+    return init(config, made.num_actions, made.record.frame.shape[2:], jax.random.key(seed))
+
+
+def train(
+    variant: Variant, made: Play, settings: Settings, seed: int
+) -> tuple[AgentState, dict[str, Any]]:
+    """Learn from recorded play; returns the agent, and the last round's metrics.
+
+    Args:
+      variant: the change of the base.
+      made: play to learn from.
+      settings: amounts.
+      seed: of parameters and updates.
+    """
+    replay, agent = replay_of(made), agent_of(variant, made, seed)
+    learned = Learned(agent, jnp.zeros(agent.spec.latent_shape))
+    metrics: dict[str, Any] = {}
+    for number in range(settings.rounds):
+        key = jax.random.fold_in(jax.random.key(seed), number)
+        learned, world = learn_world(variant.objective, settings.world_model, learned, replay, key)
+        bounds = (jnp.int32(0), jnp.int32(settings.reward_end))
+        agent, stats = learn_rewards(PHASES["reward_end"], learned.agent, replay, key, *bounds)
+        learned = Learned(agent, learned.change)
+        rewards = {k: v / settings.reward_end for k, v in stats.sums.items()}
+        metrics = {f"world_model/{k}": float(v) for k, v in world.items()}
+        metrics |= {f"reward_end/{k}": float(v) for k, v in rewards.items()}
+    return learned.agent, {k: round(v, 5) for k, v in metrics.items()}
+
+
+def plain(values: np.ndarray) -> list[float | None]:
+    """For JSON; None where nothing was counted."""
+    return [None if np.isnan(v) else round(float(v), 4) for v in values]
+
+
+def as_json(found: Band) -> dict[str, float | None]:
+    """A band for JSON; None where nothing was counted."""
+    return dict(zip(found._fields, plain(np.asarray(found)), strict=True))
+
+
+def measure(agent: AgentState, made: Play, held_out: Play, settings: Settings) -> dict[str, Any]:
+    """Figures of an agent in held-out play.
+
+    Args:
+      agent: the trained agent.
+      made: play that it learned from; the probe learns from it too.
+      held_out: play that nothing learned from.
+      settings: amounts.
+
+    Returns:
+      JSON-ready; "retention" only where positions are known.
+    """
+    found: dict[str, Any] = {}
+    if made.side:
+        starts = starts_with_ball(held_out, settings.horizon, settings.starts)
+        key = jax.random.key(1)
+        probe = probe_of(agent, made, settings.probe_frames, settings.probe, key)
+        sums = retention(agent, held_out, probe, starts, key, settings.horizon)
+        pooled = {name: value.sum(0) for name, value in sums.items()}
+        found["counts"] = [int(n) for n in pooled["count"]]
+        for name, source in (("retention", "imagined"), ("ceiling", "real"), ("still", "still")):
+            found[name] = as_json(band(sums, mean_share(source)))
+            found[f"{name}_by_step"] = plain(shares(pooled, source))
+    starts = draw_starts(held_out.record, settings.starts, seed=0)
+    sums = count(
+        agent,
+        jax.tree.map(jnp.asarray, held_out.record),
+        starts,
+        jax.random.key(0),
+        settings.horizon,
+        False,
+    )
+    sums = {name: np.asarray(value, np.float64) for name, value in sums.items()}
+    every = figures({name: value.sum(0) for name, value in sums.items()})
+    for name in ("reward_nats_gain", "end_nats_gain"):
+        mean_of = functools.partial(mean_figure, name)
+        found[name] = as_json(band(sums, mean_of)) | {"by_step": plain(every[name])}
+    relative = every["latent_error"] / every["latent_still_error"]
+    return found | {"latent_error_of_still": plain(relative)}
+
+
+def mean_figure(name: str, sums: dict[str, np.ndarray]) -> np.ndarray:
+    """Mean over the imagined steps of one of `horizon.figures`."""
+    return np.nanmean(figures(sums)[name], axis=-1)
+
+
+def claims_of(variants: dict[str, dict[str, dict]], env: str) -> list[Claim]:
+    """Do imagined rewards of the base beat the marginal, and does imagination of each variant keep
+    more balls than the base's (mean over the steps and seeds)?
+    """
+
+    def mean(variant, name):
+        runs = variants.get(variant, {}).values()
+        values = [run[name]["mean"] for run in runs if name in run]
+        return round(float(np.mean(values)), 4) if values else None
+
+    def seeds(variant):
+        return max(1, len(variants.get(variant, {})))
+
+    gain = "reward log-likelihood gain over the marginal, nats, mean over 15 imagined steps"
+    claims = [
+        Claim(f"{env}, base: {gain}", 0.0, ">", mean("base", "reward_nats_gain"), seeds("base"))
     ]
+    start = mean("base", "retention")
+    for variant in VARIANTS:
+        kept = mean(variant, "retention")
+        if variant != "base" and kept is not None and start is not None:
+            what = f"{env}, {variant}: share of balls kept, mean over 15 imagined steps, over base"
+            claims.append(Claim(what, 0.0, ">", round(kept - start, 4), seeds(variant)))
+    return claims
 
 
-def known(name: str, settings: dict) -> dict[str, dict]:
-    """Runs that the record holds already.
+def known(name: str, settings: dict[str, int]) -> dict[str, dict[str, dict]]:
+    """Runs that the record holds already, by variant and seed.
 
     Raises:
       SystemExit: it is of other settings.
@@ -238,49 +362,54 @@ def known(name: str, settings: dict) -> dict[str, dict]:
     path = path_of(name, RESULTS)
     if not path.exists():
         return {}
-    figures = json.loads(path.read_text())["figures"]
-    if figures["settings"] != settings:
+    found = json.loads(path.read_text())["figures"]
+    if found["settings"] != settings:
         raise SystemExit(f"{path} is of other settings: move it away to begin a new record")
-    return figures["variants"]
+    return found["variants"]
 
 
-def main() -> None:
-    """Train what is missing, measure, record."""
-    from jaxrl.jedi.offline.loop import learn
+def run_missing(options: argparse.Namespace, settings: Settings) -> None:
+    """Train, measure and record the variants and seeds that the record does not hold.
 
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--folder", type=Path, required=True, help="of the recordings and runs")
-    parser.add_argument("--env", default="UpNDown", help="an Atari game")
-    parser.add_argument("--variants", nargs="+", default=list(VARIANTS), choices=list(VARIANTS))
-    parser.add_argument("--steps", type=int, default=32_000, help="recorded to learn from")
-    parser.add_argument("--epochs", type=int, default=20, help="of 100 world-model updates")
-    parser.add_argument("--horizon", type=int, default=15)
-    parser.add_argument("--games", type=int, default=16, help="fresh ones, of 400 steps each")
-    parser.add_argument("--starts", type=int, default=2048, help="of imagination, in all games")
-    options = parser.parse_args()
-    name = f"jedi_ablation_{options.env.lower()}"
-    settings = {
-        k: v for k, v in vars(options).items() if k not in ("folder", "variants") and k != "env"
-    }
-    data = options.folder / f"{options.env}-episodes"
-    if not data.exists():
-        unfinished = options.folder / f"{options.env}-unfinished"
-        shutil.rmtree(unfinished, ignore_errors=True)
-        save_games(options.env, unfinished, options.steps, seed=0)
-        unfinished.rename(data)
-    games, actions = None, Atari(options.env, SIDE).num_actions
-    for variant in options.variants:
-        if variant in known(name, settings):
+    Args:
+      options: folder, env, variants and seeds of the command.
+      settings: amounts.
+    """
+    name, amounts = f"jedi_ablation_{options.env.lower()}", settings._asdict()
+    wanted = [(variant, str(seed)) for seed in options.seeds for variant in options.variants]
+    if all(seed in known(name, amounts).get(variant, {}) for variant, seed in wanted):
+        return
+    path = options.folder / f"{options.env}-{settings.lanes}-{settings.steps}.npz"
+    everything = recorded(path, options.env, settings.lanes, settings.steps, seed=0)
+    made, held_out = split(everything, settings.held_out)
+    code = commit()  # now: the files may change while this runs
+    for variant, seed in wanted:
+        if seed in known(name, amounts).get(variant, {}):
             continue
-        run = options.folder / f"{options.env}-{variant}"
-        if not learn(config_for(variant, data, actions, options.epochs), run).finished:
-            raise SystemExit("stopped; the same command resumes, what was finished is recorded")
-        games = games or fresh_games(options.env, options.games, 400)
-        found = known(name, settings)  # read anew: another process may have added its own
-        found[variant] = measured(run, games, options.starts, options.horizon)
-        print(variant, found[variant]["reward_nats_gain"]["mean"][:: options.horizon // 3 or 1])
-        figures = {"settings": settings, "variants": dict(sorted(found.items()))}
-        print(record(name, figures, claims_of(found, options.env)))
+        began = time.process_time()
+        agent, metrics = train(VARIANTS[variant], made, settings, int(seed))
+        trained = time.process_time()
+        run = measure(agent, made, held_out, settings) | {"metrics": metrics, "commit": code}
+        seconds = {"training": trained - began, "measuring": time.process_time() - trained}
+        run["seconds"] = {k: round(v, 1) for k, v in seconds.items()}
+        found = known(name, amounts)  # read anew: another process may have added its own
+        found.setdefault(variant, {})[seed] = run
+        ordered = {v: found[v] for v in VARIANTS if v in found}
+        record(name, {"settings": amounts, "variants": ordered}, claims_of(ordered, options.env))
+        print(variant, seed, run.get("retention"), run["reward_nats_gain"]["mean"], run["seconds"])
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Do what is missing."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--folder", type=Path, required=True, help="of the recorded play")
+    parser.add_argument("--env", default="bricks", help="bricks, Breakout, or an Atari game")
+    parser.add_argument("--variants", nargs="+", default=list(VARIANTS), choices=list(VARIANTS))
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0])
+    for field, default in Settings._field_defaults.items():
+        parser.add_argument(f"--{field.replace('_', '-')}", type=int, default=default)
+    options = parser.parse_args(arguments)
+    run_missing(options, Settings(**{f: getattr(options, f) for f in Settings._fields}))
 
 
 if __name__ == "__main__":

@@ -1,57 +1,87 @@
-"""The ablation's variants, its recordings and what it claims."""
+"""The ablation's variants, its record and its resuming."""
+
+import json
 
 import jax
-import numpy as np
 import pytest
 
-from benchmarks import jedi_ablation
-from jaxrl.jedi.agent import init
-from jaxrl.replay.episode_files import read_episode
+from benchmarks import jedi_ablation as ablation
+from benchmarks import jedi_objectives, jedi_recordings
+from benchmarks.recording import record
 
-pytest.importorskip("ale_py")
-
-
-@pytest.mark.parametrize("variant", list(jedi_ablation.VARIANTS))
-def test_every_variant_can_be_trained_and_changes_something(variant, tmp_path):
-    agent = jedi_ablation.config_for(variant, tmp_path, 6, 1).agent
-    base = jedi_ablation.config_for("base", tmp_path, 6, 1).agent
-    assert (agent == base) == (variant == "base")
-    side = jedi_ablation.SIDE
-    state = jax.eval_shape(lambda key: init(agent, 6, (side, side, 3), key), jax.random.key(0))
-    assert state.spec.latent_shape[0] == (12 if variant == "fine" else 6)
+SMALL = ablation.Settings(3, 60, 1, 1, 2, 1, 50, 4, 8, 3)
 
 
-def test_recorded_play_is_whole_lives(tmp_path):
-    folder = tmp_path / "episodes"
-    jedi_ablation.save_games("UpNDown", folder, 400, seed=0)
-    before, _, action, reward, end, _ = jedi_ablation.play("UpNDown", 400, seed=0)
-    episodes = [read_episode(file) for file in sorted(folder.glob("*.npz"))]
-    assert sum(len(episode.act) for episode in episodes) == 400
-    assert sum(bool(episode.end[-1]) for episode in episodes) == end.sum() > 0
-    np.testing.assert_array_equal(np.concatenate([e.obs[:-1] for e in episodes]), before)
-    np.testing.assert_array_equal(np.concatenate([e.rew for e in episodes]), reward)
-    np.testing.assert_array_equal(np.concatenate([e.act for e in episodes]), action)
+@pytest.fixture(scope="module")
+def made():
+    return jedi_recordings.play("bricks", 2, 30, seed=0)
 
 
-def test_fresh_games_are_not_those_that_were_learned_from():
-    fresh = jedi_ablation.fresh_games("UpNDown", 1, 60)
-    learned = jedi_ablation.play("UpNDown", 60, seed=0)[0]
-    assert fresh.frame.shape == (1, *learned.shape) and (fresh.frame[0] != learned).any()
+@pytest.mark.parametrize("name", list(ablation.VARIANTS))
+def test_every_variant_changes_one_thing_and_fits(name, made):
+    variant, start = ablation.VARIANTS[name], ablation.VARIANTS["base"]
+    state = jax.eval_shape(lambda: ablation.agent_of(variant, made, 0))
+    first = jax.eval_shape(lambda: ablation.agent_of(start, made, 0))
+    same = state.spec == first.spec and variant.objective is jedi_objectives.plain
+    assert same == (name == "base")
+    assert state.spec.latent_shape == ((8, 8, 16) if name == "patches4" else (4, 4, 16))
 
 
-def test_a_variant_that_was_not_run_claims_nothing():
-    gain = {"mean": [0.1, 0.2], "low": [0.05, None], "high": [0.2, 0.3]}
-    claims = jedi_ablation.claims_of({"base": {"reward_nats_gain": gain}}, "UpNDown")
-    assert [claim.measured for claim in claims] == [0.05] + [None] * (len(claims) - 1)
-    assert claims[0].holds and len(claims) == len(jedi_ablation.VARIANTS)
+@pytest.fixture
+def command(tmp_path, monkeypatch):
+    """A small call of the benchmark whose record is `tmp_path/jedi_ablation_bricks.json`."""
+    monkeypatch.setattr(ablation, "RESULTS", tmp_path)
+    monkeypatch.setattr(
+        ablation, "record", lambda name, figures, claims: record(name, figures, claims, tmp_path)
+    )
+    small = [f"--{k.replace('_', '-')}={v}" for k, v in SMALL._asdict().items()]
+    return ["--folder", str(tmp_path / "runs"), *small]
 
 
-def test_a_record_of_other_settings_is_not_written_over(tmp_path, monkeypatch):
-    from benchmarks.recording import record
+@pytest.mark.slow
+def test_a_run_is_measured_and_recorded(command, tmp_path):
+    ablation.main([*command, "--variants", "base"])
+    saved = json.loads((tmp_path / "jedi_ablation_bricks.json").read_text())
+    run = saved["figures"]["variants"]["base"]["0"]
+    assert len(run["retention_by_step"]) == len(run["reward_nats_gain"]["by_step"]) == 3
+    for name in ("retention", "ceiling", "still"):
+        assert 0 <= run[name]["low"] <= run[name]["mean"] <= run[name]["high"] <= 1
+    assert run["metrics"]["world_model/denoising"] > 0 and run["seconds"]["training"] > 0
 
-    monkeypatch.setattr(jedi_ablation, "RESULTS", tmp_path)
-    assert jedi_ablation.known("jedi_ablation_x", {"steps": 1}) == {}
-    record("jedi_ablation_x", {"settings": {"steps": 1}, "variants": {"base": {}}}, [], tmp_path)
-    assert jedi_ablation.known("jedi_ablation_x", {"steps": 1}) == {"base": {}}
+
+def test_what_is_recorded_is_not_run_again(command, tmp_path, monkeypatch):
+    trained = []
+
+    def train(variant, made, settings, seed):
+        trained.append((variant.config.__name__, seed))
+        if len(trained) == 3:
+            raise KeyboardInterrupt
+        return None, {"loss": 1.0}
+
+    figures = {"retention": {"mean": 0.5}, "reward_nats_gain": {"mean": 0.1}}
+    monkeypatch.setattr(ablation, "train", train)
+    monkeypatch.setattr(ablation, "measure", lambda *_: dict(figures))
+    wanted = [*command, "--variants", "base", "noise", "--seeds", "0", "1"]
+    with pytest.raises(KeyboardInterrupt):
+        ablation.main(wanted)
+    ablation.main(wanted)
+    ablation.main(wanted)
+    assert trained == [("base", 0), ("noise", 0), ("base", 1), ("base", 1), ("noise", 1)]
+    found = json.loads((tmp_path / "jedi_ablation_bricks.json").read_text())["figures"]
+    assert {name: sorted(runs) for name, runs in found["variants"].items()} == {
+        "base": ["0", "1"],
+        "noise": ["0", "1"],
+    }
     with pytest.raises(SystemExit, match="other settings"):
-        jedi_ablation.known("jedi_ablation_x", {"steps": 2})
+        ablation.main([*wanted, "--probe", "5"])
+
+
+def test_claims_are_of_variants_that_were_run():
+    def run(kept, gain):
+        return {"retention": {"mean": kept}, "reward_nats_gain": {"mean": gain}}
+
+    variants = {"base": {"0": run(0.5, 0.1), "1": run(0.7, 0.3)}, "conv": {"0": run(0.5, 0.1)}}
+    claims = ablation.claims_of(variants, "bricks")
+    assert [(c.measured, c.seeds, c.holds) for c in claims] == [(0.2, 2, True), (-0.1, 1, False)]
+    assert "conv" in claims[1].claim
+    assert [c.measured for c in ablation.claims_of({}, "bricks")] == [None]

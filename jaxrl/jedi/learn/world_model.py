@@ -23,7 +23,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxrl.diffusion import noise
-from jaxrl.diffusion.loss import autoregressive_loss
+from jaxrl.diffusion.loss import DenoisingSteps, autoregressive_loss
 from jaxrl.jedi.agent import AgentSpec, AgentState, networks, optimizers, reward_end_memory
 from jaxrl.jedi.learn.reward_end import classification_loss
 from jaxrl.jedi.nets.encoder import encode, fix_scale
@@ -52,14 +52,21 @@ def update_world_model(
     """
     compute = jax.value_and_grad(OBJECTIVES[state.spec.config.mode], has_aux=True)
     (_, metrics), grads = compute(state.world.params, state, batch, key, axis_name)
-    grads = parallel.mean(grads, axis_name)
+    state, norm = step_world_model(state, parallel.mean(grads, axis_name))
+    return state, {**metrics, "gradient_norm": norm}
+
+
+def step_world_model(state: AgentState, grads) -> tuple[AgentState, jax.Array]:
+    """Take one step of the world model's optimizer along gradients of its parameters, and move the
+    target encoder; returns the agent and the gradient's norm.
+    """
     world, norm = apply_gradients(state.world, grads, optimizers(state.spec).world)
     learning = state.spec.config.world_model
     if learning.target == "ema":
         target = ema(state.target, world.params["encoder"], learning.ema_decay)
     else:
         target = jax.tree.map(jnp.copy, world.params["encoder"])
-    return state.replace(world=world, target=target), {**metrics, "gradient_norm": norm}
+    return state.replace(world=world, target=target), norm
 
 
 def jedi_loss(
@@ -162,11 +169,31 @@ def denoising_loss(
       batch: the segments `[B, n + S]`, for actions and masks.
       key: PRNG key for noise levels and noise.
     """
+    keys = parallel.example_keys(key, len(z), axis_name)
+    outcome, real = denoising_steps(spec, denoiser_params, z, targets, batch, keys)
+    return parallel.masked_mean(outcome.loss, real, axis=1, axis_name=axis_name).mean()
+
+
+def denoising_steps(
+    spec: AgentSpec, denoiser_params, z, targets, batch: Segment, keys
+) -> tuple[DenoisingSteps, jax.Array]:
+    """Denoise the targets one after the other, the context holding what was denoised before.
+
+    Args:
+      spec: sizes of the agent.
+      denoiser_params: parameters of the denoiser.
+      z: context latents `[B, n, h, w, C]`.
+      targets: `[B, S, h, w, C]`.
+      batch: the segments `[B, n + S]`, for actions and masks.
+      keys: PRNG keys `[B]` for noise levels and noise.
+
+    Returns:
+      The steps, axes `[S, B, ...]`, and bool `[S, B]`: the step counts, it leads neither into nor
+      out of padding.
+    """
     n, steps = z.shape[1], targets.shape[1]
     denoiser = networks(spec).denoiser
-    keys = jax.vmap(lambda k: jax.random.split(k, steps))(
-        parallel.example_keys(key, len(z), axis_name)
-    )
+    keys = jax.vmap(lambda k: jax.random.split(k, steps))(keys)
     draws = jax.vmap(jax.vmap(lambda k: noise.draw(k, spec.latent_shape)))(keys)
     windows = [batch.window(i, i + n) for i in range(steps)]
     conditions = (
@@ -191,8 +218,7 @@ def denoising_loss(
         spec.config.edm,
         lambda d: fix_scale(spec.config.encoder, d),
     )
-    real = time_first(batch.frame_mask[:, n:] & batch.frame_mask[:, n - 1 : -1])
-    return parallel.masked_mean(outcome.loss, real, axis=1, axis_name=axis_name).mean()
+    return outcome, time_first(batch.frame_mask[:, n:] & batch.frame_mask[:, n - 1 : -1])
 
 
 def encode_context(spec: AgentSpec, params, context: Segment) -> jax.Array:
