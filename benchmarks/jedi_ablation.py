@@ -55,6 +55,8 @@ class Variant(NamedTuple):
 
     config: Callable[[AgentConfig], AgentConfig]
     objective: Objective = objectives.plain
+    updates: int = 1
+    """Factor of the world model's updates."""
 
 
 def base(agent: AgentConfig) -> AgentConfig:
@@ -65,6 +67,17 @@ def base(agent: AgentConfig) -> AgentConfig:
 def noise(agent: AgentConfig) -> AgentConfig:
     """Higher noise levels: redundant latents are readable through little noise."""
     return replace(agent, edm=replace(agent.edm, log_sigma_mean=1.0))
+
+
+def only_start_noise(agent: AgentConfig) -> AgentConfig:
+    """Noise levels close to the sampler's start only: with one pass, imagination uses no other."""
+    level = float(np.log(agent.sampler.sigma_max))
+    return replace(agent, edm=replace(agent.edm, log_sigma_mean=level, log_sigma_std=0.1))
+
+
+def low_start(agent: AgentConfig) -> AgentConfig:
+    """Sampling starts at noise level 1 instead of 5, the level of its first noise N(0, 1)."""
+    return replace(agent, sampler=replace(agent.sampler, sigma_max=1.0))
 
 
 def three_passes(agent: AgentConfig) -> AgentConfig:
@@ -140,6 +153,16 @@ def conv(agent: AgentConfig) -> AgentConfig:
     )
 
 
+def recipe(agent: AgentConfig) -> AgentConfig:
+    """Higher noise levels and four autoregressive steps, together."""
+    return noise(four_steps(agent))
+
+
+def recipe_three_passes(agent: AgentConfig) -> AgentConfig:
+    """The same, and three denoising passes."""
+    return three_passes(recipe(agent))
+
+
 def sampled_steps(agent: AgentConfig) -> AgentConfig:
     """Four autoregressive steps and three denoising passes."""
     return three_passes(four_steps(agent))
@@ -148,6 +171,8 @@ def sampled_steps(agent: AgentConfig) -> AgentConfig:
 VARIANTS: dict[str, Variant] = {
     "base": Variant(base),
     "noise": Variant(noise),
+    "only_start_noise": Variant(only_start_noise),
+    "low_start": Variant(low_start),
     "three_passes": Variant(three_passes),
     "no_hinge": Variant(no_hinge),
     "strong_hinge": Variant(strong_hinge),
@@ -165,6 +190,9 @@ VARIANTS: dict[str, Variant] = {
     "encoded_rewards": Variant(encoded_rewards),
     "prefer_none": Variant(prefer_none),
     "conv": Variant(conv),
+    "longer": Variant(base, updates=2),
+    "recipe": Variant(recipe, objectives.change_weighted),
+    "recipe_three_passes": Variant(recipe_three_passes, objectives.change_weighted),
 }
 """By name."""
 
@@ -261,7 +289,8 @@ def train(
     metrics: dict[str, Any] = {}
     for number in range(settings.rounds):
         key = jax.random.fold_in(jax.random.key(seed), number)
-        learned, world = learn_world(variant.objective, settings.world_model, learned, replay, key)
+        updates = variant.updates * settings.world_model
+        learned, world = learn_world(variant.objective, updates, learned, replay, key)
         bounds = (jnp.int32(0), jnp.int32(settings.reward_end))
         agent, stats = learn_rewards(PHASES["reward_end"], learned.agent, replay, key, *bounds)
         learned = Learned(agent, learned.change)
@@ -368,6 +397,50 @@ def known(name: str, settings: dict[str, int]) -> dict[str, dict[str, dict]]:
     return found["variants"]
 
 
+SHOWN_STEPS = (1, 4, 8, 15)
+"""Imagined steps whose retention the table shows."""
+COLUMNS = (
+    "variant",
+    "retention, mean of all steps",
+    "after " + ", ".join(map(str, SHOWN_STEPS)),
+    "ceiling",
+    "still",
+    "gain of rewards, nats",
+    "gain of ends, nats",
+    "seconds",
+)
+
+
+def table(variants: dict[str, dict[str, dict]]) -> str:
+    """The runs of a record as a Markdown table, one row for each variant and seed."""
+    rows = [COLUMNS, ("---",) * len(COLUMNS)]
+    for variant, runs in variants.items():
+        for seed, run in runs.items():
+            name = variant if seed == "0" else f"{variant}, seed {seed}"
+            kept, steps = (
+                ("", "")
+                if "retention" not in run
+                else (
+                    with_interval(run["retention"], 2),
+                    " ".join(
+                        f"{run['retention_by_step'][step - 1]:.2f}"
+                        for step in SHOWN_STEPS
+                        if step <= len(run["retention_by_step"])
+                    ),
+                )
+            )
+            known = [f"{run[k]['mean']:.2f}" if k in run else "" for k in ("ceiling", "still")]
+            gains = [with_interval(run[f"{k}_nats_gain"], 3) for k in ("reward", "end")]
+            rows.append((name, kept, steps, *known, *gains, f"{sum(run['seconds'].values()):.0f}"))
+    return "\n".join("| " + " | ".join(row) + " |" for row in rows)
+
+
+def with_interval(found: dict[str, float], digits: int) -> str:
+    """A mean and its 95 % interval as text."""
+    mean, low, high = (f"{found[name]:.{digits}f}" for name in Band._fields)
+    return f"{mean} [{low}, {high}]"
+
+
 def run_missing(options: argparse.Namespace, settings: Settings) -> None:
     """Train, measure and record the variants and seeds that the record does not hold.
 
@@ -409,7 +482,9 @@ def main(arguments: list[str] | None = None) -> None:
     for field, default in Settings._field_defaults.items():
         parser.add_argument(f"--{field.replace('_', '-')}", type=int, default=default)
     options = parser.parse_args(arguments)
-    run_missing(options, Settings(**{f: getattr(options, f) for f in Settings._fields}))
+    settings = Settings(**{f: getattr(options, f) for f in Settings._fields})
+    run_missing(options, settings)
+    print(table(known(f"jedi_ablation_{options.env.lower()}", settings._asdict())))
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ def test_every_variant_changes_one_thing_and_fits(name, made):
     variant, start = ablation.VARIANTS[name], ablation.VARIANTS["base"]
     state = jax.eval_shape(lambda: ablation.agent_of(variant, made, 0))
     first = jax.eval_shape(lambda: ablation.agent_of(start, made, 0))
-    same = state.spec == first.spec and variant.objective is jedi_objectives.plain
+    same = state.spec == first.spec and variant[1:] == (jedi_objectives.plain, 1)
     assert same == (name == "base")
     assert state.spec.latent_shape == ((8, 8, 16) if name == "patches4" else (4, 4, 16))
 
@@ -85,3 +85,16 @@ def test_claims_are_of_variants_that_were_run():
     assert [(c.measured, c.seeds, c.holds) for c in claims] == [(0.2, 2, True), (-0.1, 1, False)]
     assert "conv" in claims[1].claim
     assert [c.measured for c in ablation.claims_of({}, "bricks")] == [None]
+
+
+def test_the_table_shows_every_run_and_leaves_out_what_is_unknown():
+    gain = {"mean": 0.0104, "low": -0.002, "high": 0.03}
+    run = {"reward_nats_gain": gain, "end_nats_gain": gain, "seconds": {"a": 1.2, "b": 2.0}}
+    kept = {"mean": 0.5, "low": 0.4, "high": 0.6}
+    positions = {"retention": kept, "retention_by_step": [0.9, 0.8, 0.7, 0.6], "ceiling": kept}
+    lines = ablation.table({"base": {"0": run | positions | {"still": kept}, "1": run}}).split("\n")
+    assert lines[2] == (
+        "| base | 0.50 [0.40, 0.60] | 0.90 0.60 | 0.50 | 0.50 | 0.010 [-0.002, 0.030] "
+        "| 0.010 [-0.002, 0.030] | 3 |"
+    )
+    assert lines[3].startswith("| base, seed 1 |  |  |  |  | 0.010") and len(lines) == 4
