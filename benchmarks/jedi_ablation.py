@@ -105,6 +105,11 @@ def context4(agent: AgentConfig) -> AgentConfig:
     return replace(agent, context=4)
 
 
+def context8(agent: AgentConfig) -> AgentConfig:
+    """Eight past latents."""
+    return replace(agent, context=8)
+
+
 def patches4(agent: AgentConfig) -> AgentConfig:
     """Patches of 4 pixels instead of 8."""
     encoder = replace(agent.encoder, widths=agent.encoder.widths[:2])
@@ -153,14 +158,19 @@ def conv(agent: AgentConfig) -> AgentConfig:
     )
 
 
-def recipe(agent: AgentConfig) -> AgentConfig:
-    """Higher noise levels and four autoregressive steps, together."""
+def noise_steps(agent: AgentConfig) -> AgentConfig:
+    """Higher noise levels and four autoregressive steps."""
     return noise(four_steps(agent))
 
 
-def recipe_three_passes(agent: AgentConfig) -> AgentConfig:
+def noise_steps_passes(agent: AgentConfig) -> AgentConfig:
     """The same, and three denoising passes."""
-    return three_passes(recipe(agent))
+    return three_passes(noise_steps(agent))
+
+
+def recipe(agent: AgentConfig) -> AgentConfig:
+    """The two single changes that kept most balls: four past latents, and noise at the start."""
+    return context4(only_start_noise(agent))
 
 
 def sampled_steps(agent: AgentConfig) -> AgentConfig:
@@ -184,6 +194,7 @@ VARIANTS: dict[str, Variant] = {
     "four_steps": Variant(four_steps),
     "sampled_context": Variant(sampled_steps, objectives.sampled_context),
     "context4": Variant(context4),
+    "context8": Variant(context8),
     "patches4": Variant(patches4),
     "no_reward_end_gradient": Variant(no_reward_end_gradient),
     "strong_reward_end_gradient": Variant(strong_reward_end_gradient),
@@ -191,8 +202,12 @@ VARIANTS: dict[str, Variant] = {
     "prefer_none": Variant(prefer_none),
     "conv": Variant(conv),
     "longer": Variant(base, updates=2),
-    "recipe": Variant(recipe, objectives.change_weighted),
-    "recipe_three_passes": Variant(recipe_three_passes, objectives.change_weighted),
+    "noise_steps_weighted": Variant(noise_steps, objectives.change_weighted),
+    "noise_steps_weighted_passes": Variant(noise_steps_passes, objectives.change_weighted),
+    "recipe": Variant(recipe),
+    "recipe_weighted": Variant(recipe, objectives.change_weighted),
+    "recipe_sigreg": Variant(recipe, objectives.sigreg),
+    "recipe_longer": Variant(recipe, updates=2),
 }
 """By name."""
 
@@ -467,7 +482,7 @@ def run_missing(options: argparse.Namespace, settings: Settings) -> None:
         run["seconds"] = {k: round(v, 1) for k, v in seconds.items()}
         found = known(name, amounts)  # read anew: another process may have added its own
         found.setdefault(variant, {})[seed] = run
-        ordered = {v: found[v] for v in VARIANTS if v in found}
+        ordered = {v: found[v] for v in (*VARIANTS, *found) if v in found}
         record(name, {"settings": amounts, "variants": ordered}, claims_of(ordered, options.env))
         print(variant, seed, run.get("retention"), run["reward_nats_gain"]["mean"], run["seconds"])
 
