@@ -168,6 +168,11 @@ def noise_steps_passes(agent: AgentConfig) -> AgentConfig:
     return three_passes(noise_steps(agent))
 
 
+def context4_noise(agent: AgentConfig) -> AgentConfig:
+    """Four past latents, and higher noise levels, among them those that several passes need."""
+    return context4(noise(agent))
+
+
 def recipe(agent: AgentConfig) -> AgentConfig:
     """The two single changes that kept most balls: four past latents, and noise at the start."""
     return context4(only_start_noise(agent))
@@ -204,6 +209,7 @@ VARIANTS: dict[str, Variant] = {
     "longer": Variant(base, updates=2),
     "noise_steps_weighted": Variant(noise_steps, objectives.change_weighted),
     "noise_steps_weighted_passes": Variant(noise_steps_passes, objectives.change_weighted),
+    "context4_noise": Variant(context4_noise),
     "recipe": Variant(recipe),
     "recipe_weighted": Variant(recipe, objectives.change_weighted),
     "recipe_sigreg": Variant(recipe, objectives.sigreg),
