@@ -173,6 +173,11 @@ def context4_noise(agent: AgentConfig) -> AgentConfig:
     return context4(noise(agent))
 
 
+def context4_noise_patches4(agent: AgentConfig) -> AgentConfig:
+    """The same, and patches of 4 pixels."""
+    return patches4(context4_noise(agent))
+
+
 def recipe(agent: AgentConfig) -> AgentConfig:
     """The two single changes that kept most balls: four past latents, and noise at the start."""
     return context4(only_start_noise(agent))
@@ -210,6 +215,8 @@ VARIANTS: dict[str, Variant] = {
     "noise_steps_weighted": Variant(noise_steps, objectives.change_weighted),
     "noise_steps_weighted_passes": Variant(noise_steps_passes, objectives.change_weighted),
     "context4_noise": Variant(context4_noise),
+    "context4_noise_patches4": Variant(context4_noise_patches4),
+    "context4_noise_longer": Variant(context4_noise, updates=2),
     "recipe": Variant(recipe),
     "recipe_weighted": Variant(recipe, objectives.change_weighted),
     "recipe_sigreg": Variant(recipe, objectives.sigreg),
