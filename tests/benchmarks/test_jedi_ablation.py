@@ -58,7 +58,8 @@ def test_what_is_recorded_is_not_run_again(command, tmp_path, monkeypatch):
             raise KeyboardInterrupt
         return None, {"loss": 1.0}
 
-    figures = {"retention": {"mean": 0.5}, "reward_nats_gain": {"mean": 0.1}}
+    gain = {"mean": 0.1, "low": 0.0, "high": 0.2}
+    figures = {"reward_nats_gain": gain, "end_nats_gain": gain}
     monkeypatch.setattr(ablation, "train", train)
     monkeypatch.setattr(ablation, "measure", lambda *_: dict(figures))
     wanted = [*command, "--variants", "base", "noise", "--seeds", "0", "1"]
