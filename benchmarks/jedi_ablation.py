@@ -173,6 +173,11 @@ def context4_noise(agent: AgentConfig) -> AgentConfig:
     return context4(noise(agent))
 
 
+def conv_context4_noise(agent: AgentConfig) -> AgentConfig:
+    """Convolutional networks with four past latents and higher noise levels."""
+    return conv(context4_noise(agent))
+
+
 def context4_noise_patches4(agent: AgentConfig) -> AgentConfig:
     """The same, and patches of 4 pixels."""
     return patches4(context4_noise(agent))
@@ -215,6 +220,7 @@ VARIANTS: dict[str, Variant] = {
     "noise_steps_weighted": Variant(noise_steps, objectives.change_weighted),
     "noise_steps_weighted_passes": Variant(noise_steps_passes, objectives.change_weighted),
     "context4_noise": Variant(context4_noise),
+    "conv_context4_noise": Variant(conv_context4_noise),
     "context4_noise_patches4": Variant(context4_noise_patches4),
     "context4_noise_longer": Variant(context4_noise, updates=2),
     "recipe": Variant(recipe),
