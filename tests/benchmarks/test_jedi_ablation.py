@@ -81,7 +81,7 @@ def test_claims_are_of_variants_that_were_run():
     def run(kept, gain):
         return {"retention": {"mean": kept}, "reward_nats_gain": {"mean": gain}}
 
-    variants = {"base": {"0": run(0.5, 0.1), "1": run(0.7, 0.3)}, "conv": {"0": run(0.5, 0.1)}}
+    variants = {"base": {"0": run(0.5, 0.1), "1": run(0.7, 0.3)}, "conv": {"0": run(0.4, 0.1)}}
     claims = ablation.claims_of(variants, "bricks")
     assert [(c.measured, c.seeds, c.holds) for c in claims] == [(0.2, 2, True), (-0.1, 1, False)]
     assert "conv" in claims[1].claim
