@@ -15,6 +15,7 @@ length; else the episodes in order of age form 4 groups of floor(N/4) (the last 
 remainder), drawn with probabilities .1, .1, .1, .7, and uniformly within.
 """
 
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
@@ -286,14 +287,20 @@ def draw_frames(
 
 
 def draw_start(
-    index: ReplayIndex, key: jax.Array, size: int, age_weights: tuple[float, ...]
+    index: ReplayIndex,
+    key: jax.Array,
+    size: int,
+    age_weights: tuple[float, ...],
+    reach: int | None = None,
 ) -> Draw:
     """`size` rows whose last is a step (never the frame that ends an episode); left padding only.
-    For imagination.
+    For imagination, which begins at the last row.
 
-    Arguments as `draw_frames`.
+    Arguments as `draw_frames`; `reach` as in `bounds_ending_near`: the rows that imagination needs,
+    where a segment has more before them. Else it would begin at the end of most short episodes.
     """
-    return _draw_by(bounds_ending_near, index, key, size, age_weights)
+    bounds = functools.partial(bounds_ending_near, reach=reach)
+    return _draw_by(bounds, index, key, size, age_weights)
 
 
 def draw_around(

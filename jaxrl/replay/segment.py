@@ -61,17 +61,26 @@ def quantize_frame(x: jax.Array) -> jax.Array:
     return jnp.floor((jnp.clip(x, -1, 1) + 1) / 2 * 255) / 255 * 2 - 1
 
 
-def bounds_ending_near(key: jax.Array, count: jax.Array, size: int) -> jax.Array:
+def bounds_ending_near(
+    key: jax.Array, count: jax.Array, size: int, reach: int | None = None
+) -> jax.Array:
     """Start of a segment of `size` rows that ends at or before row `count`: left padding only
     (denoiser, behavior starts).
 
-    t ~ U{0..count-1}, stop = min(count, t + 1 + U{0..size-1}), start = stop - size (DIAMOND,
-    src/data/batch_sampler.py).
+    t ~ U{0..count-1}, stop = min(count, t + 1 + U{0..reach-1}), start = stop - size (DIAMOND,
+    src/data/batch_sampler.py, where `reach` is the size).
+
+    Args:
+      key: PRNG key of the draw.
+      count: int scalar, rows of the episode, at least 1.
+      size: rows of the segment.
+      reach: rows by which the segment may end later than a uniformly drawn one; `size` if None. In
+        episodes that are not much longer, most segments end with the last row.
     """
     key_t, key_shift = jax.random.split(key)
     t = jax.random.randint(key_t, (), 0, count)
-    stop = jnp.minimum(count, t + 1 + jax.random.randint(key_shift, (), 0, size))
-    return stop - size
+    shift = jax.random.randint(key_shift, (), 0, size if reach is None else reach)
+    return jnp.minimum(count, t + 1 + shift) - size
 
 
 def bounds_around(key: jax.Array, count: jax.Array, size: int) -> jax.Array:

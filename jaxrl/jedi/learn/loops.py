@@ -7,6 +7,7 @@ the same result whether it runs in one piece, in several, or is resumed in the m
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 import jax
@@ -74,7 +75,7 @@ PHASES = {
     "behavior": Phase(
         "behavior",
         update_actor_critic,
-        lambda spec: buffer.draw_start,
+        lambda spec: partial(buffer.draw_start, reach=spec.config.context),
         lambda spec: (spec.config.behavior.batch, 1 + spec.config.behavior.num_reset_starts),
         start_rows,
     ),
