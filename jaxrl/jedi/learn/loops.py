@@ -50,6 +50,14 @@ def reward_end_drawer(learning: RewardEndLearning) -> Drawer:
     )
 
 
+def start_drawer(spec: AgentSpec) -> Drawer:
+    """Segments up to a step where imagination begins: as DIAMOND draws them or, where they have
+    more rows than imagination needs, up to any step of an episode alike.
+    """
+    longer = start_rows(spec) > spec.config.context
+    return partial(buffer.draw_start, reach=1) if longer else buffer.draw_start
+
+
 def start_rows(spec: AgentSpec) -> int:
     """Rows of a segment that imagination starts from, with those that the value learns from."""
     learning = spec.config.behavior
@@ -75,7 +83,7 @@ PHASES = {
     "behavior": Phase(
         "behavior",
         update_actor_critic,
-        lambda spec: partial(buffer.draw_start, reach=spec.config.context),
+        start_drawer,
         lambda spec: (spec.config.behavior.batch, 1 + spec.config.behavior.num_reset_starts),
         start_rows,
     ),
