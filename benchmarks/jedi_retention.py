@@ -26,8 +26,8 @@ HIDDEN = 32
 """Units of the probe at each position of the map."""
 PROBE_BATCH, PROBE_RATE = 256, 3e-3
 LONGEST_CONTEXT = 4
-"""A start has this many frames of its episode, whatever a variant uses, so that all have the same
-starts.
+"""A start has at least this many frames of its episode, so that all variants have the same starts;
+a longer context begins with padding at some of them.
 """
 AT_ONCE = 64
 """Starts that are imagined side by side."""

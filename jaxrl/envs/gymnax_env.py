@@ -64,8 +64,9 @@ def gymnax_env(name: str, frame_size: int) -> JaxEnv:
     rows, columns = ((np.arange(frame_size) * cells) // frame_size for cells in shape[:2])
 
     def draw(observation):
-        present = (jnp.asarray(observation, jnp.float32) > 0).astype(jnp.float32)
-        mixed = present @ COLORS[: shape[-1]] / jnp.maximum(present.sum(-1, keepdims=True), 1)
+        present = (jnp.asarray(observation, jnp.float32) > 0).astype(jnp.int32)
+        sums = present @ COLORS[: shape[-1]].astype(np.int32)
+        mixed = sums // jnp.maximum(present.sum(-1, keepdims=True), 1)
         return mixed.astype(jnp.uint8)[rows][:, columns]
 
     def reset(key):

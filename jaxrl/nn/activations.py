@@ -11,9 +11,14 @@ import jax.numpy as jnp
 
 def sigmoid(x: jax.Array) -> jax.Array:
     """`1 / (1 + exp(-x))`, any shape, in x's dtype."""
-    return 0.5 * jnp.tanh(0.5 * x) + 0.5
+    return _sigmoid32(x).astype(x.dtype)
 
 
 def silu(x: jax.Array) -> jax.Array:
     """`x * sigmoid(x)`, any shape, in x's dtype."""
-    return x * sigmoid(x)
+    return (x.astype(jnp.float32) * _sigmoid32(x)).astype(x.dtype)
+
+
+def _sigmoid32(x: jax.Array) -> jax.Array:
+    # In bfloat16 the sum of two numbers near 0.5 and -0.5 would lose all digits of small values.
+    return 0.5 * jnp.tanh(0.5 * x.astype(jnp.float32)) + 0.5

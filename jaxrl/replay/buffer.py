@@ -296,8 +296,8 @@ def draw_start(
     """`size` rows whose last is a step (never the frame that ends an episode); left padding only.
     For imagination, which begins at the last row.
 
-    Arguments as `draw_frames`; `reach` as in `bounds_ending_near`: the rows that imagination needs,
-    where a segment has more before them. Else it would begin at the end of most short episodes.
+    Arguments as `draw_frames`; `reach` as in `bounds_ending_near`. 1 draws all steps alike;
+    with the size of a long segment imagination would begin at the end of most short episodes.
     """
     bounds = functools.partial(bounds_ending_near, reach=reach)
     return _draw_by(bounds, index, key, size, age_weights)

@@ -74,8 +74,8 @@ def bounds_ending_near(
       key: PRNG key of the draw.
       count: int scalar, rows of the episode, at least 1.
       size: rows of the segment.
-      reach: rows by which the segment may end later than a uniformly drawn one; `size` if None. In
-        episodes that are not much longer, most segments end with the last row.
+      reach: the segment ends at most `reach - 1` rows after a uniformly drawn one; `size` if None.
+        In episodes that are not much longer than that, most segments end with the last row.
     """
     key_t, key_shift = jax.random.split(key)
     t = jax.random.randint(key_t, (), 0, count)

@@ -45,12 +45,12 @@ def test_what_meets_in_a_cell_is_seen():
     env = gymnax_env("Asterix-MinAtar", 10)
     state, _ = env.reset(jax.random.key(0))
     entity = jnp.asarray([state.player_x + 1, state.player_y, 1, 0, 1], state.entities.dtype)
-    _, beside = env.step(state, jnp.int32(0), jax.random.key(1))
+    _, alone = env.step(state, jnp.int32(0), jax.random.key(1))
     _, above = env.step(
         state.replace(entities=state.entities.at[0].set(entity)), jnp.int32(0), jax.random.key(1)
     )
     here = int(state.player_y), int(state.player_x)
-    player, both = (np.asarray(after.frame)[here] for after in (beside, above))
+    player, both = (np.asarray(after.frame)[here] for after in (alone, above))
     np.testing.assert_array_equal(player, COLORS[0])
     np.testing.assert_array_equal(both, ((COLORS[0] + COLORS[2]) / 2).astype(np.uint8))
 

@@ -20,3 +20,10 @@ def test_values_and_gradients_are_those_of_jax(ours, theirs):
 @pytest.mark.parametrize("dtype", [jnp.bfloat16, jnp.float32])
 def test_the_type_stays(dtype):
     assert silu(X.astype(dtype)).dtype == dtype
+
+
+@pytest.mark.parametrize(("ours", "theirs"), [(sigmoid, jax.nn.sigmoid), (silu, jax.nn.silu)])
+def test_small_values_in_bfloat16_keep_their_digits(ours, theirs):
+    x = jnp.linspace(-9, 9, 721).astype(jnp.bfloat16)
+    exact = theirs(x.astype(jnp.float32))
+    np.testing.assert_allclose(ours(x).astype(jnp.float32), exact, rtol=2**-8, atol=1e-6)
