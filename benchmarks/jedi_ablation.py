@@ -460,9 +460,9 @@ def table(variants: dict[str, dict[str, dict]]) -> str:
                     ),
                 )
             )
-            known = [f"{run[k]['mean']:.2f}" if k in run else "" for k in ("ceiling", "still")]
+            probed = [f"{run[k]['mean']:.2f}" if k in run else "" for k in ("ceiling", "still")]
             gains = [with_interval(run[f"{k}_nats_gain"], 3) for k in ("reward", "end")]
-            rows.append((name, kept, steps, *known, *gains, f"{sum(run['seconds'].values()):.0f}"))
+            rows.append((name, kept, steps, *probed, *gains, f"{sum(run['seconds'].values()):.0f}"))
     return "\n".join("| " + " | ".join(row) + " |" for row in rows)
 
 
