@@ -16,8 +16,9 @@ does what is missing. Seconds are of processor time.
 import argparse
 import functools
 import json
+import math
 import time
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -40,7 +41,6 @@ from benchmarks.jedi_retention import (
 )
 from benchmarks.recording import RESULTS, Claim, commit, path_of, record
 from jaxrl.jedi.agent import AgentState, init
-from jaxrl.jedi.config import AgentConfig
 from jaxrl.jedi.diagnostics.horizon import count, draw_starts, figures
 from jaxrl.jedi.learn.loops import PHASES, draw_for, run_phase
 from jaxrl.jedi.learn.world_model import step_world_model
@@ -48,185 +48,92 @@ from jaxrl.jedi.presets import cpu, tiny
 from jaxrl.replay import buffer
 from jaxrl.replay.buffer import Replay
 from jaxrl.train.compiled import QUICKLY, JitOnCpu
+from jaxrl.train.config import changed
+
+PRESET, NETS = cpu("Breakout").agent, tiny("Breakout").agent
 
 
 class Variant(NamedTuple):
-    """One change of the base."""
+    """What is changed in the base, the learning of preset `cpu`."""
 
-    config: Callable[[AgentConfig], AgentConfig]
+    values: Mapping[str, Any] = {}
+    """Values of the configuration, by dotted name."""
     objective: Objective = objectives.plain
+    """Loss of the world model."""
     updates: int = 1
     """Factor of the world model's updates."""
 
 
-def base(agent: AgentConfig) -> AgentConfig:
-    """The preset as it is."""
-    return agent
-
-
-def noise(agent: AgentConfig) -> AgentConfig:
-    """Higher noise levels: redundant latents are readable through little noise."""
-    return replace(agent, edm=replace(agent.edm, log_sigma_mean=1.0))
-
-
-def only_start_noise(agent: AgentConfig) -> AgentConfig:
-    """Noise levels close to the sampler's start only: with one pass, imagination uses no other."""
-    level = float(np.log(agent.sampler.sigma_max))
-    return replace(agent, edm=replace(agent.edm, log_sigma_mean=level, log_sigma_std=0.1))
-
-
-def low_start(agent: AgentConfig) -> AgentConfig:
-    """Sampling starts at noise level 1 instead of 5, the level of its first noise N(0, 1)."""
-    return replace(agent, sampler=replace(agent.sampler, sigma_max=1.0))
-
-
-def three_passes(agent: AgentConfig) -> AgentConfig:
-    """Three denoising passes per imagined step instead of one."""
-    return replace(agent, sampler=replace(agent.sampler, steps=3))
-
-
-def no_hinge(agent: AgentConfig) -> AgentConfig:
-    """No variance hinge."""
-    return replace(agent, world_model=replace(agent.world_model, hinge_weight=0.0))
-
-
-def strong_hinge(agent: AgentConfig) -> AgentConfig:
-    """The variance hinge ten times as strong."""
-    return replace(agent, world_model=replace(agent.world_model, hinge_weight=1.0))
-
-
-def four_steps(agent: AgentConfig) -> AgentConfig:
-    """Four autoregressive steps per segment instead of two."""
-    return replace(agent, world_model=replace(agent.world_model, autoregressive_steps=4))
-
-
-def context4(agent: AgentConfig) -> AgentConfig:
-    """Four past latents instead of two."""
-    return replace(agent, context=4)
-
-
-def context8(agent: AgentConfig) -> AgentConfig:
-    """Eight past latents."""
-    return replace(agent, context=8)
-
-
-def patches4(agent: AgentConfig) -> AgentConfig:
-    """Patches of 4 pixels instead of 8."""
-    encoder = replace(agent.encoder, widths=agent.encoder.widths[:2])
-    return replace(
-        agent, encoder=encoder, probe=replace(agent.probe, widths=agent.probe.widths[:2])
-    )
-
-
-def no_reward_end_gradient(agent: AgentConfig) -> AgentConfig:
-    """Latents learn from denoising alone: no gradient of rewards and ends (MuDreamer has it)."""
-    return replace(agent, world_model=replace(agent.world_model, reward_end_gradient=0.0))
-
-
-def strong_reward_end_gradient(agent: AgentConfig) -> AgentConfig:
-    """The whole gradient of rewards and ends reaches the encoder."""
-    return replace(agent, world_model=replace(agent.world_model, reward_end_gradient=1.0))
-
-
-def encoded_rewards(agent: AgentConfig) -> AgentConfig:
-    """Rewards and ends are learned on encoded latents, some of the next ones sampled, instead of on
-    open-loop imagination.
-    """
-    return replace(
-        agent, reward_end_learning=replace(agent.reward_end_learning, open_loop_share=0.0)
-    )
-
-
-def prefer_none(agent: AgentConfig) -> AgentConfig:
-    """Segments for rewards and ends are drawn without preference for events."""
-    return replace(agent, reward_end_learning=replace(agent.reward_end_learning, candidates=1))
-
-
-def conv(agent: AgentConfig) -> AgentConfig:
-    """The convolutional networks of preset `tiny`, learning as the base does."""
-    nets = tiny("Breakout").agent
-    return replace(
-        agent,
-        encoder=nets.encoder,
-        denoiser=nets.denoiser,
-        reward_end=replace(
-            nets.reward_end,
-            reward_prior=agent.reward_end.reward_prior,
-            end_prior=agent.reward_end.end_prior,
-        ),
-        probe=nets.probe,
-    )
-
-
-def noise_steps(agent: AgentConfig) -> AgentConfig:
-    """Higher noise levels and four autoregressive steps."""
-    return noise(four_steps(agent))
-
-
-def noise_steps_passes(agent: AgentConfig) -> AgentConfig:
-    """The same, and three denoising passes."""
-    return three_passes(noise_steps(agent))
-
-
-def context4_noise(agent: AgentConfig) -> AgentConfig:
-    """Four past latents, and higher noise levels, among them those that several passes need."""
-    return context4(noise(agent))
-
-
-def conv_context4_noise(agent: AgentConfig) -> AgentConfig:
-    """Convolutional networks with four past latents and higher noise levels."""
-    return conv(context4_noise(agent))
-
-
-def context4_noise_patches4(agent: AgentConfig) -> AgentConfig:
-    """The same, and patches of 4 pixels."""
-    return patches4(context4_noise(agent))
-
-
-def recipe(agent: AgentConfig) -> AgentConfig:
-    """The two single changes that kept most balls: four past latents, and noise at the start."""
-    return context4(only_start_noise(agent))
-
-
-def sampled_steps(agent: AgentConfig) -> AgentConfig:
-    """Four autoregressive steps and three denoising passes."""
-    return three_passes(four_steps(agent))
-
+NOISE = {"edm.log_sigma_mean": 1.0}
+"""Higher noise levels: redundant latents are readable through little noise."""
+START_NOISE = {"edm.log_sigma_mean": math.log(PRESET.sampler.sigma_max), "edm.log_sigma_std": 0.1}
+"""Noise levels close to the sampler's start only: with one pass, imagination uses no other."""
+CONTEXT4 = {"context": 4}
+PASSES3 = {"sampler.steps": 3}
+STEPS4 = {"world_model.autoregressive_steps": 4}
+PATCHES4 = {"encoder.widths": PRESET.encoder.widths[:2], "probe.widths": PRESET.probe.widths[:2]}
+CONV = {
+    "encoder": NETS.encoder,
+    "denoiser": NETS.denoiser,
+    "reward_end": replace(
+        NETS.reward_end,
+        reward_prior=PRESET.reward_end.reward_prior,
+        end_prior=PRESET.reward_end.end_prior,
+    ),
+    "probe": NETS.probe,
+}
+"""The convolutional networks of preset `tiny`."""
+LOCAL = {"encoder.kind": "local"}
+"""Strided convolutions of preset `tiny` in place of folded squares."""
+GROUP_NORM = {"encoder.kind": "conv", "encoder.widths": (32, 64, 64)}
+"""Convolutions at full resolution, with statistics over the map (GroupNorm)."""
+WHOLE_MAP = {"encoder.norm": "rms"}
+"""Latents scaled as a map, not each position for itself."""
+LEARNING = "reward_end_learning"
 
 VARIANTS: dict[str, Variant] = {
-    "base": Variant(base),
-    "noise": Variant(noise),
-    "only_start_noise": Variant(only_start_noise),
-    "low_start": Variant(low_start),
-    "three_passes": Variant(three_passes),
-    "no_hinge": Variant(no_hinge),
-    "strong_hinge": Variant(strong_hinge),
-    "vicreg": Variant(base, objectives.vicreg),
-    "sigreg": Variant(base, objectives.sigreg),
-    "barlow": Variant(base, objectives.barlow),
-    "change_weighted": Variant(base, objectives.change_weighted),
-    "change_normalized": Variant(base, objectives.change_normalized),
-    "four_steps": Variant(four_steps),
-    "sampled_context": Variant(sampled_steps, objectives.sampled_context),
-    "context4": Variant(context4),
-    "context8": Variant(context8),
-    "patches4": Variant(patches4),
-    "no_reward_end_gradient": Variant(no_reward_end_gradient),
-    "strong_reward_end_gradient": Variant(strong_reward_end_gradient),
-    "encoded_rewards": Variant(encoded_rewards),
-    "prefer_none": Variant(prefer_none),
-    "conv": Variant(conv),
-    "longer": Variant(base, updates=2),
-    "noise_steps_weighted": Variant(noise_steps, objectives.change_weighted),
-    "noise_steps_weighted_passes": Variant(noise_steps_passes, objectives.change_weighted),
-    "context4_noise": Variant(context4_noise),
-    "conv_context4_noise": Variant(conv_context4_noise),
-    "context4_noise_patches4": Variant(context4_noise_patches4),
-    "context4_noise_longer": Variant(context4_noise, updates=2),
-    "recipe": Variant(recipe),
-    "recipe_weighted": Variant(recipe, objectives.change_weighted),
-    "recipe_sigreg": Variant(recipe, objectives.sigreg),
-    "recipe_longer": Variant(recipe, updates=2),
+    "base": Variant(),
+    "noise": Variant(NOISE),
+    "only_start_noise": Variant(START_NOISE),
+    "low_start": Variant({"sampler.sigma_max": 1.0}),
+    "three_passes": Variant(PASSES3),
+    "no_hinge": Variant({"world_model.hinge_weight": 0.0}),
+    "strong_hinge": Variant({"world_model.hinge_weight": 1.0}),
+    "vicreg": Variant(objective=objectives.vicreg),
+    "sigreg": Variant(objective=objectives.sigreg),
+    "barlow": Variant(objective=objectives.barlow),
+    "change_weighted": Variant(objective=objectives.change_weighted),
+    "change_normalized": Variant(objective=objectives.change_normalized),
+    "four_steps": Variant(STEPS4),
+    "sampled_context": Variant(STEPS4 | PASSES3, objectives.sampled_context),
+    "context4": Variant(CONTEXT4),
+    "context8": Variant({"context": 8}),
+    "patches4": Variant(PATCHES4),
+    "no_reward_end_gradient": Variant({"world_model.reward_end_gradient": 0.0}),
+    "strong_reward_end_gradient": Variant({"world_model.reward_end_gradient": 1.0}),
+    "encoded_rewards": Variant({f"{LEARNING}.open_loop_share": 0.0}),
+    "prefer_none": Variant({f"{LEARNING}.candidates": 1}),
+    "conv": Variant(CONV),
+    "local": Variant(LOCAL),
+    "group_norm": Variant(GROUP_NORM),
+    "whole_map_norm": Variant(WHOLE_MAP),
+    "longer": Variant(updates=2),
+    "noise_steps_weighted": Variant(NOISE | STEPS4, objectives.change_weighted),
+    "noise_steps_weighted_passes": Variant(NOISE | STEPS4 | PASSES3, objectives.change_weighted),
+    "context4_noise": Variant(CONTEXT4 | NOISE),
+    "context4_noise_patches4": Variant(CONTEXT4 | NOISE | PATCHES4),
+    "context4_noise_longer": Variant(CONTEXT4 | NOISE, updates=2),
+    "context4_noise_encoded_rewards": Variant(
+        CONTEXT4 | NOISE | {f"{LEARNING}.open_loop_share": 0.0}
+    ),
+    "conv_context4_noise": Variant(CONTEXT4 | NOISE | CONV),
+    "local_context4_noise": Variant(CONTEXT4 | NOISE | LOCAL),
+    "group_norm_context4_noise": Variant(CONTEXT4 | NOISE | GROUP_NORM),
+    "whole_map_norm_context4_noise": Variant(CONTEXT4 | NOISE | WHOLE_MAP),
+    "recipe": Variant(CONTEXT4 | START_NOISE),
+    "recipe_weighted": Variant(CONTEXT4 | START_NOISE, objectives.change_weighted),
+    "recipe_sigreg": Variant(CONTEXT4 | START_NOISE, objectives.sigreg),
+    "recipe_longer": Variant(CONTEXT4 | START_NOISE, updates=2),
 }
 """By name."""
 
@@ -303,8 +210,12 @@ learn_rewards = JitOnCpu(run_phase, QUICKLY, static_argnums=0, donate_argnums=1)
 
 def agent_of(variant: Variant, made: Play, seed: int) -> AgentState:
     """A fresh agent of a variant, for the game that was recorded."""
-    config = variant.config(cpu("Breakout").agent)
-    return init(config, made.num_actions, made.record.frame.shape[2:], jax.random.key(seed))
+    return init(
+        changed(PRESET, variant.values),
+        made.num_actions,
+        made.record.frame.shape[2:],
+        jax.random.key(seed),
+    )
 
 
 def train(

@@ -6,6 +6,7 @@ import dataclasses
 import json
 import types
 import typing
+from collections.abc import Mapping
 from typing import Any, TypeVar
 
 from jaxrl.app.errors import UserError
@@ -91,6 +92,25 @@ def flatten(data: dict[str, Any], prefix: str = "") -> dict[str, Any]:
             else {prefix + name: value}
         )
     return flat
+
+
+def changed(config: T, values: Mapping[str, Any]) -> T:
+    """A configuration with other values.
+
+    Args:
+      config: a frozen dataclass; its parts are dataclasses too.
+      values: by dotted name, such as "encoder.norm".
+
+    Raises:
+      AttributeError: there is no such part.
+      TypeError: there is no such field.
+    """
+    found: Any = config
+    for name, value in values.items():
+        first, _, rest = name.partition(".")
+        new = changed(getattr(found, first), {rest: value}) if rest else value
+        found = dataclasses.replace(found, **{first: new})
+    return found
 
 
 def differences(old: dict[str, Any], new: dict[str, Any]) -> dict[str, tuple[Any, Any]]:

@@ -53,7 +53,7 @@ def test_what_is_recorded_is_not_run_again(command, tmp_path, monkeypatch):
     trained = []
 
     def train(variant, made, settings, seed):
-        trained.append((variant.config.__name__, seed))
+        trained.append((variant, seed))
         if len(trained) == 3:
             raise KeyboardInterrupt
         return None, {"loss": 1.0}
@@ -67,7 +67,8 @@ def test_what_is_recorded_is_not_run_again(command, tmp_path, monkeypatch):
         ablation.main(wanted)
     ablation.main(wanted)
     ablation.main(wanted)
-    assert trained == [("base", 0), ("noise", 0), ("base", 1), ("base", 1), ("noise", 1)]
+    order = [("base", 0), ("noise", 0), ("base", 1), ("base", 1), ("noise", 1)]
+    assert trained == [(ablation.VARIANTS[name], seed) for name, seed in order]
     found = json.loads((tmp_path / "jedi_ablation_bricks.json").read_text())["figures"]
     assert {name: sorted(runs) for name, runs in found["variants"].items()} == {
         "base": ["0", "1"],

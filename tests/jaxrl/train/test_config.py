@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import pytest
 
 from jaxrl.app.errors import UserError
-from jaxrl.train.config import differences, flatten, from_dict, to_dict
+from jaxrl.train.config import changed, differences, flatten, from_dict, to_dict
 
 
 @dataclass(frozen=True)
@@ -85,3 +85,13 @@ def test_a_part_that_is_absent_on_one_side_shows_as_none():
         "extra.widths": (None, [1, 2]),
     }
     assert differences({"a": 1}, {}) == {"a": (1, None)}
+
+
+def test_values_change_at_dotted_names_and_unknown_names_are_refused():
+    assert changed(Outer(), {"name": "b", "inner.rate": 2.0, "inner.must": 4}) == Outer(
+        "b", Inner(4, rate=2.0)
+    )
+    with pytest.raises(TypeError, match="unheard"):
+        changed(Outer(), {"inner.unheard": 1})
+    with pytest.raises(AttributeError, match="unheard"):
+        changed(Outer(), {"unheard.rate": 1})
