@@ -89,7 +89,18 @@ GROUP_NORM = {"encoder.kind": "conv", "encoder.widths": (32, 64, 64)}
 """Convolutions at full resolution, with statistics over the map (GroupNorm)."""
 WHOLE_MAP = {"encoder.norm": "rms"}
 """Latents scaled as a map, not each position for itself."""
-LEARNING = "reward_end_learning"
+ENCODED = {"reward_end_learning.open_loop_share": 0.0}
+"""Rewards and ends are learned on encoded latents, some of the next ones sampled, instead of on
+open-loop imagination.
+"""
+PREFER_NONE = {"reward_end_learning.candidates": 1}
+"""Segments for rewards and ends are drawn without preference for events."""
+NO_PRIORS = {"reward_end.reward_prior": (), "reward_end.end_prior": ()}
+"""The reward and end model begins at equal shares."""
+CHANGES = {"reward_end.change_width": 32}
+"""What changes on the map is read for itself, too."""
+BEST = CONTEXT4 | NOISE
+"""The two changes that keep most balls, and leave several passes possible."""
 
 VARIANTS: dict[str, Variant] = {
     "base": Variant(),
@@ -111,8 +122,10 @@ VARIANTS: dict[str, Variant] = {
     "patches4": Variant(PATCHES4),
     "no_reward_end_gradient": Variant({"world_model.reward_end_gradient": 0.0}),
     "strong_reward_end_gradient": Variant({"world_model.reward_end_gradient": 1.0}),
-    "encoded_rewards": Variant({f"{LEARNING}.open_loop_share": 0.0}),
-    "prefer_none": Variant({f"{LEARNING}.candidates": 1}),
+    "encoded_rewards": Variant(ENCODED),
+    "prefer_none": Variant(PREFER_NONE),
+    "no_priors": Variant(NO_PRIORS),
+    "changes": Variant(CHANGES),
     "conv": Variant(CONV),
     "local": Variant(LOCAL),
     "group_norm": Variant(GROUP_NORM),
@@ -120,16 +133,17 @@ VARIANTS: dict[str, Variant] = {
     "longer": Variant(updates=2),
     "noise_steps_weighted": Variant(NOISE | STEPS4, objectives.change_weighted),
     "noise_steps_weighted_passes": Variant(NOISE | STEPS4 | PASSES3, objectives.change_weighted),
-    "context4_noise": Variant(CONTEXT4 | NOISE),
-    "context4_noise_patches4": Variant(CONTEXT4 | NOISE | PATCHES4),
-    "context4_noise_longer": Variant(CONTEXT4 | NOISE, updates=2),
-    "context4_noise_encoded_rewards": Variant(
-        CONTEXT4 | NOISE | {f"{LEARNING}.open_loop_share": 0.0}
-    ),
-    "conv_context4_noise": Variant(CONTEXT4 | NOISE | CONV),
-    "local_context4_noise": Variant(CONTEXT4 | NOISE | LOCAL),
-    "group_norm_context4_noise": Variant(CONTEXT4 | NOISE | GROUP_NORM),
-    "whole_map_norm_context4_noise": Variant(CONTEXT4 | NOISE | WHOLE_MAP),
+    "context4_noise": Variant(BEST),
+    "context4_noise_patches4": Variant(BEST | PATCHES4),
+    "context4_noise_longer": Variant(BEST, updates=2),
+    "context4_noise_encoded_rewards": Variant(BEST | ENCODED),
+    "context4_noise_prefer_none": Variant(BEST | PREFER_NONE),
+    "context4_noise_no_priors": Variant(BEST | NO_PRIORS),
+    "context4_noise_changes": Variant(BEST | CHANGES),
+    "conv_context4_noise": Variant(BEST | CONV),
+    "local_context4_noise": Variant(BEST | LOCAL),
+    "group_norm_context4_noise": Variant(BEST | GROUP_NORM),
+    "whole_map_norm_context4_noise": Variant(BEST | WHOLE_MAP),
     "recipe": Variant(CONTEXT4 | START_NOISE),
     "recipe_weighted": Variant(CONTEXT4 | START_NOISE, objectives.change_weighted),
     "recipe_sigreg": Variant(CONTEXT4 | START_NOISE, objectives.sigreg),
