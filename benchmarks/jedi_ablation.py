@@ -98,7 +98,7 @@ PREFER_NONE = {"reward_end_learning.candidates": 1}
 NO_PRIORS = {"reward_end.reward_prior": (), "reward_end.end_prior": ()}
 """The reward and end model begins at equal shares."""
 CHANGES = {"reward_end.change_width": 32}
-"""What changes on the map is read for itself, too."""
+"""What changes on the map is read for itself, too (convolutional networks only)."""
 BEST = CONTEXT4 | NOISE
 """The two changes that keep most balls, and leave several passes possible."""
 
@@ -125,7 +125,7 @@ VARIANTS: dict[str, Variant] = {
     "encoded_rewards": Variant(ENCODED),
     "prefer_none": Variant(PREFER_NONE),
     "no_priors": Variant(NO_PRIORS),
-    "changes": Variant(CHANGES),
+    "conv_changes": Variant(CONV | CHANGES),
     "conv": Variant(CONV),
     "local": Variant(LOCAL),
     "group_norm": Variant(GROUP_NORM),
@@ -139,8 +139,8 @@ VARIANTS: dict[str, Variant] = {
     "context4_noise_encoded_rewards": Variant(BEST | ENCODED),
     "context4_noise_prefer_none": Variant(BEST | PREFER_NONE),
     "context4_noise_no_priors": Variant(BEST | NO_PRIORS),
-    "context4_noise_changes": Variant(BEST | CHANGES),
     "conv_context4_noise": Variant(BEST | CONV),
+    "conv_context4_noise_changes": Variant(BEST | CONV | CHANGES),
     "local_context4_noise": Variant(BEST | LOCAL),
     "group_norm_context4_noise": Variant(BEST | GROUP_NORM),
     "whole_map_norm_context4_noise": Variant(BEST | WHOLE_MAP),

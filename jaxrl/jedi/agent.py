@@ -241,6 +241,11 @@ def check_shapes(spec: AgentSpec) -> None:
         raise ValueError(
             f"reward_end.change_width must be 0 or more, is {config.reward_end.change_width}"
         )
+    if config.reward_end.change_width and config.reward_end.kind == "dense":
+        raise ValueError(
+            "reward_end.change_width reads maps: it needs reward_end.kind conv, with dense it must "
+            f"be 0, is {config.reward_end.change_width}"
+        )
     if config.denoiser.cond_width % (2 * config.context):
         raise ValueError(
             "denoiser.cond_width must be a multiple of 2 x context, is "

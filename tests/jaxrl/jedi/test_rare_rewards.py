@@ -296,6 +296,11 @@ def test_an_update_with_weights_moves_one_model_alone():
         ("reward_end", {"change_width": -1}, r"reward_end.change_width must be 0 or more, is -1"),
         (
             "reward_end",
+            {"change_width": 4, "kind": "dense"},
+            "reward_end.change_width reads maps: it needs reward_end.kind conv",
+        ),
+        (
+            "reward_end",
             {"end_prior": (1.0, 0.0)},
             "reward_end.end_prior must be empty or 2 shares above 0",
         ),
