@@ -18,7 +18,7 @@ from jaxrl.jedi.nets import encoder as seeing
 from jaxrl.jedi.nets.actor_critic import ActorCritic, PolicyOutput
 from jaxrl.jedi.nets.denoiser import Denoiser
 from jaxrl.jedi.nets.dense import DenseActorCritic, DenseDenoiser, DenseRewardEnd
-from jaxrl.jedi.nets.reward_end import END_CLASSES, RewardEnd
+from jaxrl.jedi.nets.reward_end import END_CLASSES, PooledRewardEnd, RewardEnd
 from jaxrl.jedi.nets.reward_values import REWARD_CLASSES
 from jaxrl.nn.encoder import RMS, ConvDecoder, FoldDecoder
 from jaxrl.nn.recurrent import LSTMState
@@ -62,7 +62,7 @@ class Networks(NamedTuple):
 
 
 DENOISERS = {"conv": Denoiser, "dense": DenseDenoiser}
-REWARD_ENDS = {"conv": RewardEnd, "dense": DenseRewardEnd}
+REWARD_ENDS = {"conv": RewardEnd, "dense": DenseRewardEnd, "pooled": PooledRewardEnd}
 ACTOR_CRITICS = {"conv": ActorCritic, "dense": DenseActorCritic}
 DECODERS = {"conv": ConvDecoder, "fold": FoldDecoder}
 """By the `kind` in the configuration of each."""
@@ -241,10 +241,16 @@ def check_shapes(spec: AgentSpec) -> None:
         raise ValueError(
             f"reward_end.change_width must be 0 or more, is {config.reward_end.change_width}"
         )
-    if config.reward_end.change_width and config.reward_end.kind == "dense":
+    if config.reward_end.change_width and config.reward_end.kind != "conv":
         raise ValueError(
-            "reward_end.change_width reads maps: it needs reward_end.kind conv, with dense it must "
-            f"be 0, is {config.reward_end.change_width}"
+            "reward_end.change_width must be 0 with reward_end.kind "
+            f"{config.reward_end.kind}, which has no second reading, is "
+            f"{config.reward_end.change_width}"
+        )
+    if config.reward_end.lstm_width and config.reward_end.kind == "pooled":
+        raise ValueError(
+            "reward_end.lstm_width must be 0 with reward_end.kind pooled, which remembers nothing, "
+            f"is {config.reward_end.lstm_width}"
         )
     if config.denoiser.cond_width % (2 * config.context):
         raise ValueError(

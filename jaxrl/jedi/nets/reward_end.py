@@ -53,9 +53,9 @@ class RewardEndConfig:
     """Features of a second reading of the step, from what changes on the map; see `ChangeReader`.
     0: none, as in DIAMOND. Our choice.
     """
-    kind: Literal["conv", "dense"] = "conv"
-    """Convolutions, or two layers on flattened latents (nets/dense.py), which take the
-    first of `widths`.
+    kind: Literal["conv", "dense", "pooled"] = "conv"
+    """Convolutions; two layers on flattened latents (nets/dense.py); or local events that count the
+    same wherever they happen (`PooledRewardEnd`). The last two take the first of `widths`.
     """
 
 
@@ -101,10 +101,14 @@ class ChangeReader(nn.Module):
     dtype: jnp.dtype = jnp.float32
 
     @nn.compact
-    def __call__(self, z, z_next):
+    def __call__(self, z, z_next, cond=None):
+        """Read a step; `cond [..., E]`, of its action, shifts the features of the first layer."""
         x = jnp.concatenate([z, z_next - z], axis=-1)
-        for layer in range(2):
-            x = silu(Conv(self.features, dtype=self.dtype, name=f"conv_{layer}")(x))
+        x = Conv(self.features, dtype=self.dtype, name="conv_0")(x)
+        if cond is not None:
+            shift = Dense(self.features, dtype=self.dtype, name="shift")(cond)
+            x = x + shift[..., None, None, :]
+        x = silu(Conv(self.features, dtype=self.dtype, name="conv_1")(silu(x)))
         x, over_space = x.astype(jnp.float32), (-3, -2)
         read = jnp.concatenate([x.max(over_space), x.mean(over_space)], axis=-1)
         return Dense(
@@ -159,6 +163,34 @@ class RewardEnd(nn.Module):
             state,
             add_reward_prior(self.config.values, self.config.reward_prior, reward),
             add_log_prior(self.config.end_prior, end),
+        )
+
+
+class PooledRewardEnd(RewardEnd):
+    """`RewardEnd` that sees nothing but local events and remembers nothing: two 3x3 convolutions of
+    `widths[0]` features on a map and its change, the first shifted by the action; the largest value
+    and the mean of each feature over the map are read linearly.
+
+    An event is so the same wherever it happens. A flattened map has to meet it everywhere, and
+    with few events memorizes where it was (figures: docs/lab/jedi.md, "MinAtar"). It suits games of
+    cells; `lstm_width` must be 0. Our choice.
+    """
+
+    @nn.compact
+    def __call__(self, state: LSTMState, z, z_next, action, live=None):
+        """Unroll over T steps, with the arguments and results of `RewardEnd`; `state` is returned
+        as it is.
+        """
+        config = self.config
+        cond = Embedding(self.num_actions, config.cond_width, name="act_emb")(action)
+        rewards = num_outputs(config.values)
+        logits = ChangeReader(config.widths[0], rewards + END_CLASSES, self.dtype, name="changes")(
+            z, z_next, cond
+        )
+        return (
+            state,
+            add_reward_prior(config.values, config.reward_prior, logits[..., :rewards]),
+            add_log_prior(config.end_prior, logits[..., rewards:]),
         )
 
 

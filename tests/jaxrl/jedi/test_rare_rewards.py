@@ -18,7 +18,7 @@ from jaxrl.jedi.learn.reward_end import (
     training_pairs,
     update_reward_end,
 )
-from jaxrl.jedi.nets.reward_end import ChangeReader, RewardEnd, RewardEndConfig
+from jaxrl.jedi.nets.reward_end import ChangeReader, PooledRewardEnd, RewardEnd, RewardEndConfig
 from jaxrl.jedi.nets.reward_values import add_log_prior
 from jaxrl.nn.recurrent import LSTMState
 from jaxrl.replay import buffer
@@ -78,6 +78,28 @@ def test_a_change_is_read_the_same_wherever_it_happens():
     np.testing.assert_allclose(goes[1:], [goes[0]] * 2, rtol=1e-4, atol=1e-5)
     stays = np.asarray(reader.apply(params, at(4, 4), at(4, 4)))
     assert np.abs(stays - goes[0]).max() > 5e-3
+
+
+def test_a_pooled_model_sees_events_alike_everywhere_and_the_action_of_each():
+    config = RewardEndConfig((1,), (6,), cond_width=8, lstm_width=0, kind="pooled")
+    model, spot = PooledRewardEnd(config, 3), jax.random.normal(jax.random.key(2), (3,))
+
+    def arguments(row, column, action):
+        z = jnp.zeros((1, 11, 11, 3)).at[0, row, column].set(spot)
+        return LSTMState.zeros((), 0), z, jnp.zeros_like(z), jnp.full(1, action)
+
+    params = model.init(jax.random.key(3), *arguments(4, 4, 0))
+    _, *silent = model.apply(params, *arguments(4, 4, 0))
+    assert not any(np.asarray(logits).any() for logits in silent)
+    params["params"]["changes"]["readout"]["kernel"] = jax.random.normal(jax.random.key(4), (12, 5))
+
+    def logits(*event):
+        state, reward, end = model.apply(params, *arguments(*event))
+        assert state.hidden.shape == (0,) and reward.shape == (1, 3) and end.shape == (1, 2)
+        return np.concatenate([reward, end], -1)
+
+    np.testing.assert_allclose(logits(3, 6, 1), logits(7, 5, 1), rtol=1e-4, atol=1e-5)
+    assert np.abs(logits(4, 4, 1) - logits(4, 4, 2)).max() > 5e-3
 
 
 @pytest.mark.slow
@@ -297,7 +319,12 @@ def test_an_update_with_weights_moves_one_model_alone():
         (
             "reward_end",
             {"change_width": 4, "kind": "dense"},
-            "reward_end.change_width reads maps: it needs reward_end.kind conv",
+            "reward_end.change_width must be 0 with reward_end.kind dense",
+        ),
+        (
+            "reward_end",
+            {"kind": "pooled"},
+            "reward_end.lstm_width must be 0 with reward_end.kind pooled",
         ),
         (
             "reward_end",
