@@ -54,7 +54,7 @@ PRESET, NETS = cpu("Breakout").agent, tiny("Breakout").agent
 
 
 class Variant(NamedTuple):
-    """What is changed in the base, the learning of preset `cpu`."""
+    """One change of the base, preset `cpu`."""
 
     values: Mapping[str, Any] = {}
     """Values of the configuration, by dotted name."""

@@ -41,10 +41,11 @@ OFFSET = EDM(sigma_offset=0.3)
 
 
 def keeping_small_things(agent: AgentConfig) -> AgentConfig:
-    """What kept the ball of bricks in imagination, and its rewards (docs/lab/jedi.md, "Ablation"):
-    latents that see exactly their own square of the frame, each scaled for itself; higher noise
-    levels, since redundant latents are readable through little noise; and rewards and ends learned
-    on open-loop imagination. Our choice, measured with the small networks of `cpu` only.
+    """Use what kept the ball of bricks in imagination, and its rewards (docs/lab/jedi.md,
+    "Ablation"): latents that see exactly their own square of the frame, each scaled for itself;
+    higher noise levels, since redundant latents are readable through little noise; and rewards and
+    ends learned on open-loop imagination. Our choice, measured with the small networks of `cpu`
+    only.
     """
     widths = agent.encoder.widths
     return replace(
