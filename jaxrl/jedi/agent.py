@@ -205,6 +205,10 @@ def check_shapes(spec: AgentSpec) -> None:
                 f"{name}.depths and {name}.widths need as many levels, have {len(net.depths)} and "
                 f"{len(net.widths)}"
             )
+        if net.kind != "conv" and any(net.attention):
+            raise ValueError(
+                f"{name}.attention must be empty with {name}.kind {net.kind}, which never attends"
+            )
     learning = config.reward_end_learning
     if learning.length < config.context + 1:
         raise ValueError(
@@ -220,6 +224,16 @@ def check_shapes(spec: AgentSpec) -> None:
         raise ValueError(
             f"reward_end_learning.candidates ({learning.candidates}) and its preference "
             f"({learning.preference}) must be at least 1, and finite"
+        )
+    if not 0 <= learning.open_loop_share <= 1:
+        raise ValueError(
+            "reward_end_learning.open_loop_share must be from 0 to 1, is "
+            f"{learning.open_loop_share}"
+        )
+    if learning.carry_sampled and learning.open_loop_share:
+        raise ValueError(
+            "reward_end_learning.carry_sampled must be False with an open_loop_share above 0 "
+            f"({learning.open_loop_share}), which carries all imagined latents"
         )
     if not 0 <= learning.sampled_share <= 1 or not 0 <= learning.noise < math.inf:
         raise ValueError(
@@ -245,12 +259,18 @@ def check_shapes(spec: AgentSpec) -> None:
         raise ValueError(
             "reward_end.change_width must be 0 with reward_end.kind "
             f"{config.reward_end.kind}, which has no second reading, is "
-            f"{config.reward_end.change_width}"
+            f"{config.reward_end.change_width}; a stored run with it learned without it: write 0 "
+            "into its config.json"
         )
     if config.reward_end.lstm_width and config.reward_end.kind == "pooled":
         raise ValueError(
             "reward_end.lstm_width must be 0 with reward_end.kind pooled, which remembers nothing, "
             f"is {config.reward_end.lstm_width}"
+        )
+    if config.reward_end.lstm_width < 1 and config.reward_end.kind == "conv":
+        raise ValueError(
+            "reward_end.lstm_width must be above 0 with reward_end.kind conv, is "
+            f"{config.reward_end.lstm_width}"
         )
     if config.denoiser.cond_width % (2 * config.context):
         raise ValueError(

@@ -40,7 +40,7 @@ OFFSET = EDM(sigma_offset=0.3)
 """DIAMOND's noise for frames."""
 
 
-def keeping_small_things(agent: AgentConfig) -> AgentConfig:
+def for_small_objects(agent: AgentConfig) -> AgentConfig:
     """Use what kept the ball of bricks in imagination, and its rewards (docs/lab/jedi.md,
     "Ablation"): latents that see exactly their own square of the frame, each scaled for itself;
     higher noise levels, since redundant latents are readable through little noise; and rewards and
@@ -244,15 +244,16 @@ def small(env: str = "Breakout", mode: Mode = "jedi") -> JediConfig:
         reward_end_learning=RewardEndLearning(OptimConfig(3e-4, 1e-2, 100.0)),
         behavior=BehaviorLearning(OptimConfig(3e-4, 0.0, 100.0), entropy_weight=0.003),
     )
-    agent = keeping_small_things(agent)
-    if mode == "pixel":
+    if mode != "pixel":
+        agent = for_small_objects(agent)
+    else:
         agent = as_pixel(
             agent,
             DenoiserConfig((1, 1, 1, 1), (32, 32, 32, 32)),
             RewardEndConfig((1, 1, 1, 1), (32, 32, 32, 32), lstm_width=512),
             ActorCriticConfig((32, 32, 64, 64), (True,) * 4, lstm_width=256),
         )
-    elif mode == "separate":
+    if mode == "separate":
         agent = as_separate(agent)
     first, per_epoch = Updates(4_000, 4_000, 2_000, 500), Updates(160, 160, 160, 20)
     return JediConfig(
@@ -268,17 +269,19 @@ def small(env: str = "Breakout", mode: Mode = "jedi") -> JediConfig:
 def atari100k(env: str = "Breakout", mode: Mode = "jedi") -> JediConfig:
     """The benchmark: 100 000 steps of one game, DIAMOND's schedule. Mode "pixel" has exactly
     DIAMOND's networks (4.4, 5.9 and 3.2 million parameters at 4 actions); the sizes for latents,
-    and `keeping_small_things`, are our choice.
+    and `for_small_objects`, are our choice.
     """
-    agent = keeping_small_things(AgentConfig())
-    if mode == "pixel":
+    agent = AgentConfig(reward_end_learning=RewardEndLearning(sampled_share=0.125), encode_chunk=64)
+    if mode != "pixel":
+        agent = for_small_objects(agent)
+    else:
         agent = as_pixel(
             agent,
             DenoiserConfig((2, 2, 2, 2), (64, 64, 64, 64)),
             RewardEndConfig((2, 2, 2, 2), (32, 32, 32, 32)),
             ActorCriticConfig((32, 32, 64, 64), (True,) * 4),
         )
-    elif mode == "separate":
+    if mode == "separate":
         agent = as_separate(agent)
     return JediConfig(env, agent=agent)
 

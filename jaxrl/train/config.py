@@ -99,7 +99,8 @@ def changed(config: T, values: Mapping[str, Any]) -> T:
 
     Args:
       config: a frozen dataclass; its parts are dataclasses too.
-      values: by dotted name, such as "encoder.norm".
+      values: by dotted name, such as "encoder.norm"; in this order, so that a part comes before its
+        own fields.
 
     Raises:
       AttributeError: there is no such part.

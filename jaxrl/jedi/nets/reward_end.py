@@ -171,8 +171,8 @@ class PooledRewardEnd(RewardEnd):
     `widths[0]` features on a map and its change, the first shifted by the action; the largest value
     and the mean of each feature over the map are read linearly.
 
-    An event is so the same wherever it happens. A flattened map has to meet it everywhere, and
-    with few events memorizes where it was (figures: docs/lab/jedi.md, "MinAtar"). It suits games of
+    So it is translation-invariant: a flattened map has to meet an event everywhere. It needs fewer
+    events than `RewardEnd`, not few (figures: docs/lab/jedi.md, "MinAtar"), and suits games of
     cells; `lstm_width` must be 0. Our choice.
     """
 

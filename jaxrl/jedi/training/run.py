@@ -8,6 +8,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from jaxrl.app.errors import UserError
 from jaxrl.envs.protocol import HostEnv, JaxEnv, MakeEnv
 from jaxrl.jedi import agent as agents
 from jaxrl.jedi.agent import AgentState
@@ -141,9 +142,16 @@ class Session:
 
 
 def fresh_agent(config: JediConfig, env) -> AgentState:
-    """An untrained agent for a game."""
-    begin = jit_once(agents.init, static_argnums=(0, 1, 2))
-    return begin(config.agent, env.num_actions, tuple(env.frame_shape), jax.random.key(config.seed))
+    """An untrained agent for a game.
+
+    Raises:
+      UserError: settings that do not go together.
+    """
+    begin, key = jit_once(agents.init, static_argnums=(0, 1, 2)), jax.random.key(config.seed)
+    try:
+        return begin(config.agent, env.num_actions, tuple(env.frame_shape), key)
+    except ValueError as error:
+        raise UserError(str(error)) from None
 
 
 def close(session: Session) -> None:

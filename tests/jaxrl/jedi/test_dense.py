@@ -27,9 +27,18 @@ CONFIG = replace(
 )
 
 
-@pytest.fixture(scope="module")
-def agent():
-    return init(CONFIG, small_agent.ACTIONS, small_agent.FRAME, jax.random.key(0))
+OPEN_LOOP = replace(CONFIG.reward_end_learning, open_loop_share=0.5, carry_sampled=False)
+POOLED = replace(
+    CONFIG,
+    reward_end=replace(CONFIG.reward_end, kind="pooled"),
+    reward_end_learning=replace(OPEN_LOOP, sampled_share=0.0),
+)
+"""A model of rewards that sees local events only, learned open loop."""
+
+
+@pytest.fixture(scope="module", params=[CONFIG, POOLED], ids=["dense", "pooled"])
+def agent(request):
+    return init(request.param, small_agent.ACTIONS, small_agent.FRAME, jax.random.key(0))
 
 
 def test_every_part_learns_and_nothing_else_moves(agent):

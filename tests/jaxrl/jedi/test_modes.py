@@ -15,7 +15,7 @@ from jaxrl.jedi.learn.loops import PHASES, phases_of
 from jaxrl.jedi.learn.world_model import OBJECTIVES, separate_loss
 from jaxrl.jedi.nets.denoiser import DenoiserConfig
 from jaxrl.jedi.nets.reward_end import RewardEndConfig
-from jaxrl.jedi.presets import FRAMES, PRESETS, as_pixel, as_separate, options_for
+from jaxrl.jedi.presets import FRAMES, OFFSET, PRESETS, as_pixel, as_separate, options_for
 from jaxrl.replay.segment import frame_to_float
 from jaxrl.train.state import count_params
 from tests.jaxrl.jedi import small_agent
@@ -85,11 +85,24 @@ def test_modes_of_a_preset_share_all_but_the_networks(preset):
             "actor_critic",
             "edm",
             "reward_end_learning",
+            "probe",  # of no use in mode pixel
         )
     } | {"world_model": world_model}
     assert replace(pixel, agent=replace(pixel.agent, **own)) == jedi
     for mode in MODES:
         assert sizes(preset, mode).spec.latent_shape[2] == (3 if mode == "pixel" else 16)
+
+
+@pytest.mark.parametrize("preset", ["small", "atari100k"])
+def test_presets_of_accelerators_keep_small_objects_in_latents_and_diamond_in_frames(preset):
+    jedi, separate, pixel = (PRESETS[preset]("Breakout", mode).agent for mode in MODES)
+    for agent in (jedi, separate):
+        assert (agent.encoder.kind, agent.encoder.norm) == ("fold", "position")
+        assert agent.edm.log_sigma_mean == 1.0 and agent.context == 4
+        assert agent.reward_end_learning.open_loop_share == 0.5
+    learning = pixel.reward_end_learning
+    assert pixel.edm == OFFSET and pixel.edm.log_sigma_mean == -0.4
+    assert learning.sampled_share == learning.noise == learning.open_loop_share == 0
 
 
 @pytest.mark.parametrize("mode", MODES)

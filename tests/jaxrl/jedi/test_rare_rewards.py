@@ -321,6 +321,24 @@ def test_an_update_with_weights_moves_one_model_alone():
             {"change_width": 4, "kind": "dense"},
             "reward_end.change_width must be 0 with reward_end.kind dense",
         ),
+        ("reward_end", {"lstm_width": 0}, "lstm_width must be above 0 with reward_end.kind conv"),
+        (
+            "reward_end",
+            {"kind": "pooled", "lstm_width": 0, "attention": (True,)},
+            "reward_end.attention must be empty with reward_end.kind pooled",
+        ),
+        (
+            "denoiser",
+            {"kind": "dense", "attention": (True,)},
+            "denoiser.attention must be empty with denoiser.kind dense",
+        ),
+        ("reward_end_learning", {"open_loop_share": -1.0}, "must be from 0 to 1, is -1.0"),
+        ("reward_end_learning", {"open_loop_share": 7.0}, "must be from 0 to 1, is 7.0"),
+        (
+            "reward_end_learning",
+            {"open_loop_share": 0.5, "carry_sampled": True},
+            r"carry_sampled must be False with an open_loop_share above 0 \(0.5\)",
+        ),
         (
             "reward_end",
             {"kind": "pooled"},

@@ -91,6 +91,7 @@ def test_values_change_at_dotted_names_and_unknown_names_are_refused():
     assert changed(Outer(), {"name": "b", "inner.rate": 2.0, "inner.must": 4}) == Outer(
         "b", Inner(4, rate=2.0)
     )
+    assert changed(Outer(), {"inner": Inner(7), "inner.rate": 2.0}).inner == Inner(7, rate=2.0)
     with pytest.raises(TypeError, match="unheard"):
         changed(Outer(), {"inner.unheard": 1})
     with pytest.raises(AttributeError, match="unheard"):
