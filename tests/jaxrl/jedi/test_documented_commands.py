@@ -18,7 +18,12 @@ OURS = re.compile(r"python3? -m jaxrl\.jedi (train [^\"]*)")
 
 def trainings(page: Path) -> list[str]:
     """Their arguments, up to a shell operator; those with placeholders in brackets are left out."""
-    found = [match[1] for line in commands(page.read_text()) if (match := OURS.search(line))]
+    # --distributed asks for its machines
+    found = [
+        match[1].replace("--distributed on", "")
+        for line in commands(page.read_text())
+        if (match := OURS.search(line))
+    ]
     lines = [re.split(r"\s(?:&&?|\||>)\s?", line)[0] for line in found]
     return [line for line in lines if not re.search(r"[<\[]", line)]
 
