@@ -98,7 +98,7 @@ class RewardEndLearning:
     """Largest standard deviation of the noise on the current latent. Our choice."""
     open_loop_share: float = 0.0
     """Share of the segments whose latents behind the first context are all imagined, each from
-    those before it; `sampled_share`, `noise` and `carry_sampled` then do nothing. 0: none.
+    those before it; `sampled_share` and `noise` then do nothing. 0: none.
     Our choice.
     """
     carry_sampled: bool = False

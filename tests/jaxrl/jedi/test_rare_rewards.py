@@ -10,6 +10,7 @@ import numpy as np
 import optax
 import pytest
 
+from jaxrl.app.errors import UserError
 from jaxrl.jedi.agent import init
 from jaxrl.jedi.learn.loops import PHASES, draw_for
 from jaxrl.jedi.learn.reward_end import (
@@ -20,6 +21,9 @@ from jaxrl.jedi.learn.reward_end import (
 )
 from jaxrl.jedi.nets.reward_end import ChangeReader, PooledRewardEnd, RewardEnd, RewardEndConfig
 from jaxrl.jedi.nets.reward_values import add_log_prior
+from jaxrl.jedi.play.game import make_game
+from jaxrl.jedi.presets import tiny
+from jaxrl.jedi.training.run import fresh_agent
 from jaxrl.nn.recurrent import LSTMState
 from jaxrl.replay import buffer
 from jaxrl.replay.buffer import ReplayConfig
@@ -357,3 +361,12 @@ def test_settings_that_make_no_sense_are_refused(part, change, sentence):
     )
     with pytest.raises(ValueError, match=sentence):
         init(config, small_agent.ACTIONS, small_agent.FRAME, jax.random.key(0))
+
+
+def test_a_run_whose_settings_no_longer_fit_is_one_sentence():
+    """As when `evaluate` reads a stored run: what was ignored in old ones is refused now."""
+    config = tiny("catch")
+    dense = replace(config.agent.reward_end, kind="dense", change_width=4)
+    stored = replace(config, agent=replace(config.agent, reward_end=dense))
+    with pytest.raises(UserError, match="write 0 into its config.json"):
+        fresh_agent(stored, make_game(stored))
