@@ -20,20 +20,15 @@ from jaxrl.jedi.presets import tiny
 
 NAME = "jedi_minatar"
 ENVS, SEEDS = ("Breakout-MinAtar", "Asterix-MinAtar"), (0, 1, 2)
-STEPS = 4096
-"""Environment steps of a run: 9 epochs, the first after 2048 steps of random play."""
-GAMES = 64
+STEPS = 139_264
+"""Environment steps of a run: 3 epochs, the first after 131 072 steps of random play."""
+GAMES = 256
 """Whole games of the final evaluation."""
 
 
 def config_for(env: str) -> JediConfig:
     """The preset with longer play and more games at its end, for a game as gymnax names it."""
-    config = tiny(f"gymnax:{env}")
-    return replace(
-        config,
-        schedule=replace(config.schedule, env_steps=STEPS),
-        evaluation=replace(config.evaluation, every=4, final_episodes=GAMES),
-    )
+    return tiny(f"gymnax:{env}")
 
 
 def above_random(runs: Iterable[dict]) -> int:

@@ -15,7 +15,7 @@ import optax
 from jaxrl.app.old_names import attributes, warn_once
 from jaxrl.jedi.config import AgentConfig
 from jaxrl.jedi.nets import encoder as seeing
-from jaxrl.jedi.nets.actor_critic import ActorCritic, PolicyOutput
+from jaxrl.jedi.nets.actor_critic import ActorCritic, PolicyOutput, PooledActorCritic
 from jaxrl.jedi.nets.denoiser import Denoiser
 from jaxrl.jedi.nets.dense import DenseActorCritic, DenseDenoiser, DenseRewardEnd
 from jaxrl.jedi.nets.reward_end import END_CLASSES, PooledRewardEnd, RewardEnd
@@ -63,7 +63,7 @@ class Networks(NamedTuple):
 
 DENOISERS = {"conv": Denoiser, "dense": DenseDenoiser}
 REWARD_ENDS = {"conv": RewardEnd, "dense": DenseRewardEnd, "pooled": PooledRewardEnd}
-ACTOR_CRITICS = {"conv": ActorCritic, "dense": DenseActorCritic}
+ACTOR_CRITICS = {"conv": ActorCritic, "dense": DenseActorCritic, "pooled": PooledActorCritic}
 DECODERS = {"conv": ConvDecoder, "fold": FoldDecoder}
 """By the `kind` in the configuration of each."""
 

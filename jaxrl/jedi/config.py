@@ -150,6 +150,17 @@ class BehaviorLearning:
     """
     replay_every: int = 1
     """The value learns from those of every so many trajectories; more than 1 saves time."""
+    lookahead: bool = False
+    """At every imagined step imagine all actions, not only the one that is taken: the policy learns
+    from the expected return of each, the value from expected rewards and ends. Where few actions
+    matter, their effect is then compared instead of met by chance. A step costs as many as the
+    game has actions. Our choice.
+    """
+    gradient_steps: int = 1
+    """Gradient steps from each imagined batch. More than one only with `lookahead`, whose returns
+    stay those of the actions however the policy changes in between; imagining is then the larger
+    part of an update. Our choice.
+    """
     num_reset_starts: int = 1
     """Start states prepared per trajectory beyond the first, to continue from after an imagined
     end. Our choice.

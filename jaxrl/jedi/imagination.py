@@ -21,7 +21,7 @@ from jaxrl.jedi.agent import (
 )
 from jaxrl.jedi.nets.encoder import fix_scale
 from jaxrl.jedi.nets.reward_end import preceded_by_padding
-from jaxrl.jedi.nets.reward_values import draw_reward
+from jaxrl.jedi.nets.reward_values import draw_reward, expected_reward, sign_probabilities
 from jaxrl.nn.recurrent import LSTMState
 from jaxrl.replay.segment import Segment
 from jaxrl.rl import categorical
@@ -210,9 +210,15 @@ class Rollout(NamedTuple):
     action: jax.Array
     """int32 `[B, H]`."""
     reward: jax.Array
-    """`[B, H]`, in {-1, 0, 1}, or of any size with "symlog-twohot"."""
+    """`[B, H]`, in {-1, 0, 1}, or of any size with "symlog-twohot"; the model's mean with
+    `behavior.lookahead`.
+    """
     end: jax.Array
-    """bool `[B, H]`."""
+    """bool `[B, H]`, as drawn: where the trajectory stops and the next begins."""
+    end_probability: jax.Array
+    """float32 `[B, H]`, by which the returns are discounted: the model's with `behavior.lookahead`,
+    otherwise `end`.
+    """
     value_next: jax.Array
     """`[B, H]`, value of the latent reached, before any reset."""
     z_next: jax.Array
@@ -224,6 +230,8 @@ class Rollout(NamedTuple):
     before: LSTMState
     """`[B, H, D]`: the policy's memory before step t where `reset`; at t = 0, of every trajectory.
     """
+    action_returns: jax.Array | None = None
+    """`[B, H, A]`, expected return of each action; None without `behavior.lookahead`."""
 
 
 def imagine(
@@ -242,6 +250,7 @@ def imagine(
       The rollout, and means over it: imagined return, reward rates, end rate, value, entropy.
     """
     config = state.spec.config
+    values = config.reward_end.values
     count, starts_each, _ = batch.action.shape
     starts = prepare(state, batch)
 
@@ -252,11 +261,19 @@ def imagine(
         now, uses, reset = carry
         draws = jax.vmap(lambda k: _draws(jax.random.fold_in(k, t), state.spec))(keys)
         action = categorical.sample_gumbel(now.logits, draws.action)
-        world, outcome = advance(state, now.world, action, *draws.noise)
-        reward = draw_reward(config.reward_end.values, outcome.reward_logits, draws.reward)
-        end = categorical.sample_gumbel(outcome.end_logits, draws.end) == 1
-        after, out = policy_step(state, now.after, outcome.z)
-        going_on = Start(world, now.after, after, out.logits, out.value)
+        if config.behavior.lookahead:
+            each = look_ahead(state, now, draws.noise)
+            taken = jax.tree.map(lambda a: jax.vmap(lambda own, i: own[i])(a, action), each)
+            outcome, going_on, reward, end_probability, _ = taken
+            end = categorical.sample_gumbel(outcome.end_logits, draws.end) == 1
+            action_returns = each.expected_return
+        else:
+            world, outcome = advance(state, now.world, action, *draws.noise)
+            end = categorical.sample_gumbel(outcome.end_logits, draws.end) == 1
+            reward = draw_reward(values, outcome.reward_logits, draws.reward)
+            end_probability, action_returns = end.astype(jnp.float32), None
+            after, out = policy_step(state, now.after, outcome.z)
+            going_on = Start(world, now.after, after, out.logits, out.value)
 
         uses = uses + end
         anew = pick(uses % starts_each)
@@ -264,23 +281,65 @@ def imagine(
             lambda new, old: jnp.where(_like(end, old), new, old), anew, going_on
         )
         record = Rollout(
-            now.world.z[:, -1], action, reward, end, out.value, outcome.z, reset, now.before
+            now.world.z[:, -1],
+            action,
+            reward,
+            end,
+            end_probability,
+            going_on.value,
+            outcome.z,
+            reset,
+            now.before,
+            action_returns,
         )
-        return (following, uses, end), (record, categorical.entropy(now.logits))
+        signs = sign_probabilities(values, outcome.reward_logits)
+        return (following, uses, end), (record, signs, categorical.entropy(now.logits))
 
     keys = example_keys(key, count, axis_name)
     carry = (pick(jnp.zeros(count, jnp.int32)), jnp.zeros(count, jnp.int32), jnp.zeros(count, bool))
-    _, (rollout, entropy) = jax.lax.scan(step, carry, jnp.arange(config.behavior.horizon))
+    _, (rollout, signs, entropy) = jax.lax.scan(step, carry, jnp.arange(config.behavior.horizon))
     rollout = jax.tree.map(lambda a: jnp.moveaxis(a, 0, 1), rollout)
     metrics = {
         "imagined_return": rollout.reward.sum(1).mean(),
-        "imagined_positive": (rollout.reward > 0).mean(),
-        "imagined_negative": (rollout.reward < 0).mean(),
+        "imagined_positive": signs[..., 2].mean(),
+        "imagined_negative": signs[..., 0].mean(),
         "imagined_end": rollout.end.mean(),
         "imagined_value": rollout.value_next.mean(),
         "imagined_entropy": entropy.mean(),
     }
     return rollout, metrics
+
+
+class Lookahead(NamedTuple):
+    """One imagined step of every action, `[B, A]` each."""
+
+    outcome: Outcome
+    going_on: Start
+    """The state reached."""
+    reward: jax.Array
+    """Mean of the reward."""
+    end_probability: jax.Array
+    expected_return: jax.Array
+    """Reward, and the value of the state reached, discounted, unless the episode ends."""
+
+
+def look_ahead(state: AgentState, now: Start, noise: Noise) -> Lookahead:
+    """Imagine every action from the same states `[B]` with the same noise, so that what differs
+    comes from the action.
+    """
+    config, values = state.spec.config.behavior, state.spec.config.reward_end.values
+
+    def one(action):
+        actions = jnp.full(now.value.shape, action)
+        world, outcome = advance(state, now.world, actions, *noise)
+        after, out = policy_step(state, now.after, outcome.z)
+        reward = expected_reward(values, outcome.reward_logits)
+        end = jax.nn.softmax(outcome.end_logits)[:, 1]
+        following = reward + config.gamma * (1 - end) * out.value
+        going_on = Start(world, now.after, after, out.logits, out.value)
+        return Lookahead(outcome, going_on, reward, end, following)
+
+    return jax.vmap(one, out_axes=1)(jnp.arange(state.spec.num_actions))
 
 
 class _Draws(NamedTuple):

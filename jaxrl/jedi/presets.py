@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from jaxrl.diffusion.precondition import EDM
 from jaxrl.envs.atari100k import PROTOCOL
+from jaxrl.envs.gymnax_env import PREFIX as GYMNAX
 from jaxrl.envs.make import TOYS, names_atari
 from jaxrl.jedi.config import (
     AgentConfig,
@@ -86,6 +87,8 @@ def tiny(env: str = "catch", mode: Mode = "jedi") -> JediConfig:
     """A few minutes on two CPU cores (mode "pixel": longer). All values are our choice, measured on
     `catch` (docs/jedi.md).
     """
+    if env.startswith(GYMNAX) and mode != "pixel":
+        return of_cells(env, mode)
     toy = env in TOYS
     agent = AgentConfig(
         context=2,
@@ -152,6 +155,78 @@ def tiny(env: str = "catch", mode: Mode = "jedi") -> JediConfig:
         gate=GateConfig(latest_epoch=1),
         evaluation=EvaluationConfig(every=2, episodes=4, final_episodes=8, max_steps=1_000),
         checkpoint=CheckpointConfig(minutes=1.0),
+    )
+
+
+def of_cells(env: str, mode: Mode) -> JediConfig:
+    """`tiny` for MinAtar's games: pictures of 10 x 10 cells, in which a player meets things.
+
+    Our choice throughout, measured on Asterix (docs/lab/jedi.md, "MinAtar"). Unlike the other
+    games of `tiny`:
+
+      far more random play, which costs little in JAX: from less, events are memorized
+      a latent for 2 x 2 cells, six past latents (things move every fifth step), higher noise levels
+      rewards and ends, and the policy, are read from local features, wherever on the map they are
+      the policy learns from the imagined return of every action, one step ahead of real states,
+      with four gradient steps each time
+    """
+    agent = AgentConfig(
+        context=6,
+        encoder=EncoderConfig("fold", (64, 64), channels=16, norm="position"),
+        denoiser=DenoiserConfig((1,), (32,), cond_width=96),
+        reward_end=RewardEndConfig(
+            (1,),
+            (64,),
+            cond_width=96,
+            lstm_width=0,
+            reward_prior=(0.001, 0.99, 0.009),
+            end_prior=(0.985, 0.015),
+            kind="pooled",
+        ),
+        actor_critic=ActorCriticConfig((32, 32), (False, False), lstm_width=128, kind="pooled"),
+        edm=EDM(log_sigma_mean=1.0),
+        sampler=SamplerConfig(steps=1),
+        world_model=WorldModelLearning(OptimConfig(3e-3, 1e-2, 1.0)),
+        reward_end_learning=RewardEndLearning(
+            OptimConfig(2e-3, 1e-2, 100.0),
+            batch=64,
+            length=14,
+            open_loop_share=0.75,
+            candidates=8,
+        ),
+        behavior=BehaviorLearning(
+            OptimConfig(1e-3, 0.0, 10.0),
+            batch=512,
+            horizon=1,
+            value_weight=0.02,
+            entropy_weight=0.1,
+            normalize=True,
+            replay_weight=0.1,
+            replay_every=64,
+            lookahead=True,
+            gradient_steps=4,
+        ),
+        probe=ProbeLearning(widths=(64, 64), kind="fold"),
+        precision="float32",
+    )
+    return JediConfig(
+        env,
+        game=GameConfig(frame_size=20, num_envs=64, action_repeat_epsilon=0.3),
+        agent=as_separate(agent) if mode == "separate" else agent,
+        replay=ReplayConfig(capacity=200_000, episodes=16_000),
+        schedule=Schedule(
+            139_264,
+            131_072,
+            256,
+            131_072,
+            4_096,
+            Updates(5_000, 700, 300, 400),
+            Updates(300, 100, 150, 40),
+            0,
+        ),
+        gate=GateConfig(end_recall=0.0),
+        evaluation=EvaluationConfig(every=1, episodes=64, final_episodes=256, max_steps=1_000),
+        checkpoint=CheckpointConfig(minutes=2.0),
     )
 
 

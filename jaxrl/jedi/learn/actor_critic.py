@@ -6,11 +6,12 @@ import jax
 import jax.numpy as jnp
 
 from jaxrl.jedi.agent import AgentState, encode, networks, optimizers, policy_memory
+from jaxrl.jedi.config import BehaviorLearning
 from jaxrl.jedi.imagination import Rollout, imagine
 from jaxrl.jedi.nets.reward_end import preceded_by_padding
 from jaxrl.jedi.nets.reward_values import learned_reward
 from jaxrl.replay.segment import Segment
-from jaxrl.rl.losses import actor_critic_loss
+from jaxrl.rl.losses import actor_critic_loss, expected_policy_loss
 from jaxrl.rl.returns import lambda_returns
 from jaxrl.train import parallel
 from jaxrl.train.state import apply_gradients
@@ -47,10 +48,12 @@ def update_actor_critic(
     def loss_of(params):
         return behavior_loss(params, state, rollout, real, axis_name)
 
-    (_, metrics), grads = jax.value_and_grad(loss_of, has_aux=True)(state.policy.params)
-    policy, norm = apply_gradients(
-        state.policy, parallel.mean(grads, axis_name), optimizers(state.spec).policy
-    )
+    policy = state.policy
+    for _ in range(learning.gradient_steps):
+        (_, metrics), grads = jax.value_and_grad(loss_of, has_aux=True)(policy.params)
+        policy, norm = apply_gradients(
+            policy, parallel.mean(grads, axis_name), optimizers(state.spec).policy
+        )
     metrics = parallel.mean({**imagined, **metrics}, axis_name)
     return state.replace(policy=policy), {**metrics, "gradient_norm": norm}
 
@@ -66,7 +69,9 @@ def behavior_loss(
     gradient.
 
     The convolutions see all steps at once, only the LSTM is scanned. The returns use the values
-    recorded while imagining: they are those of the same parameters.
+    recorded while imagining: they are those of the same parameters. Where a drawn end cut the
+    trajectory, the value of the latent reached stands for what would have followed, discounted by
+    the end's probability (1 without `lookahead`, so nothing follows).
 
     Args:
       params: of the policy.
@@ -81,9 +86,13 @@ def behavior_loss(
     learning, model = state.spec.config.behavior, networks(state.spec).actor_critic
     memory = jax.tree.map(lambda m: m[:, 0], rollout.before)
     _, out, _ = model.apply({"params": params}, memory, rollout.z, rollout.reset, rollout.before)
-    never = jnp.zeros_like(rollout.end)
     returns = jax.vmap(lambda_returns, (0, 0, 0, 0, None, None))(
-        rollout.reward, rollout.end, never, rollout.value_next, learning.gamma, learning.lambda_
+        rollout.reward,
+        rollout.end_probability,
+        rollout.end,
+        rollout.value_next,
+        learning.gamma,
+        learning.lambda_,
     )
     scale, metrics = 1.0, {}
     if learning.normalize or state.spec.config.reward_end.values != "sign":
@@ -99,6 +108,9 @@ def behavior_loss(
         scale,
     )
     loss = jax.tree.map(jnp.mean, losses)
+    if learning.lookahead:
+        policy = lookahead_loss(learning, out.logits, rollout.action_returns, axis_name)
+        loss = loss._replace(policy=policy, total=loss.total - loss.policy + policy)
     metrics |= {
         "loss": loss.total,
         "policy_loss": loss.policy,
@@ -110,6 +122,22 @@ def behavior_loss(
     error = replay_value_loss(params, state, real, axis_name)
     weight = learning.replay_weight * learning.value_weight / jnp.square(scale)
     return loss.total + weight * error, {**metrics, "replay_value_loss": error}
+
+
+def lookahead_loss(
+    learning: BehaviorLearning,
+    logits: jax.Array,
+    action_returns: jax.Array,
+    axis_name: str | None = None,
+) -> jax.Array:
+    """Policy loss of logits `[B, T, A]` from the imagined return of every action `[B, T, A]`; how
+    far actions differ, over the batch, is its scale, if advantages are normalized.
+    """
+    scale = 1.0
+    if learning.normalize:
+        mean = action_returns.mean(-1, keepdims=True)
+        scale = deviation(action_returns - mean, axis_name)
+    return jax.vmap(expected_policy_loss, (0, 0, None))(logits, action_returns, scale).mean()
 
 
 SMALLEST_DEVIATION = 1e-2

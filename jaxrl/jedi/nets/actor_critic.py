@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxrl.jedi.nets.reward_end import flatten_chw
+from jaxrl.nn.activations import silu
 from jaxrl.nn.conv import Conv, max_pool2
 from jaxrl.nn.initializers import zeros
 from jaxrl.nn.mlp import Dense
@@ -27,9 +28,10 @@ class ActorCriticConfig:
     """For each block, True if a 2x2 max-pool follows it."""
     lstm_width: int = 512
     """LSTM units."""
-    kind: Literal["conv", "dense"] = "conv"
-    """Convolutions, or two layers on flattened latents (nets/dense.py), which take the
-    first of `widths`.
+    kind: Literal["conv", "dense", "pooled"] = "conv"
+    """Convolutions; two layers on flattened latents (nets/dense.py), which take the first of
+    `widths`; or convolutions whose features count the same wherever on the map they are
+    (`PooledActorCritic`).
     """
 
 
@@ -61,11 +63,15 @@ class ActorCritic(nn.Module):
 
     def features(self, z):
         """`[..., H, W, C] -> [..., F]`; no time in it, so all steps go through at once."""
+        return flatten_chw(self.local_features(z))
+
+    def local_features(self, z):
+        """`[..., H, W, C] -> [..., h, w, D]`."""
         x = self.conv_in(z)
         for block, pool in zip(self.blocks, self.config.pool, strict=True):
             x = block(x)
             x = max_pool2(x) if pool else x
-        return flatten_chw(x)
+        return x
 
     def unroll(self, state: LSTMState, features, reset=None, restart=None):
         """Run `features [..., T, F]` from `state`; where `reset [..., T]` the state becomes
@@ -102,3 +108,18 @@ class ActorCritic(nn.Module):
           As `unroll`.
         """
         return self.unroll(state, self.features(z), reset, restart)
+
+
+class PooledActorCritic(ActorCritic):
+    """`ActorCritic` whose LSTM reads the largest value and the mean of each feature over the map,
+    not the flattened map.
+
+    "Something to take lies left of the player" is then one feature, learned wherever it was met; a
+    flattened map has to meet it everywhere. Suits games of cells, like `PooledRewardEnd`. Positions
+    are known only as far as the padding of the convolutions shows the walls. Our choice.
+    """
+
+    def features(self, z):
+        """`[..., H, W, C] -> [..., 2 D]`, D the last of `widths`; float32."""
+        x = silu(self.local_features(z)).astype(jnp.float32)
+        return jnp.concatenate([x.max((-3, -2)), x.mean((-3, -2))], axis=-1)

@@ -88,6 +88,11 @@ def draw_reward(values: RewardValues, logits: jax.Array, gumbel: jax.Array) -> j
     return expected_reward(values, logits)
 
 
+def sign_probabilities(values: RewardValues, logits: jax.Array) -> jax.Array:
+    """Probabilities `[..., 3]` of a reward below, at and above zero; float32."""
+    return jax.nn.softmax(class_logits(values, logits).astype(jnp.float32))
+
+
 def learned_reward(values: RewardValues, reward: jax.Array) -> jax.Array:
     """Reward of the game as behavior counts it: its sign, or itself."""
     return jnp.sign(reward) if values == "sign" else reward

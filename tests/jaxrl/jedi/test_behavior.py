@@ -14,7 +14,7 @@ from jaxrl.jedi import agent as agents
 from jaxrl.jedi.imagination import imagine, prepare
 from jaxrl.jedi.learn.actor_critic import behavior_loss, replay_value_loss, update_actor_critic
 from jaxrl.nn.recurrent import LSTMState
-from jaxrl.rl.losses import actor_critic_loss
+from jaxrl.rl.losses import actor_critic_loss, expected_policy_loss
 from jaxrl.rl.returns import lambda_returns
 from tests.jaxrl.jedi import small_agent
 
@@ -24,10 +24,15 @@ B, S = 4, 2
 def restless_agent():
     """The small agent with a policy that is not uniform."""
     agent = small_agent.agent()
+    return agent.replace(policy=shaken(agent.policy))
+
+
+def shaken(learner):
+    """The same networks away from their start, where actions change nothing yet."""
     params = jax.tree.map(
-        lambda p: p + 0.1 * jax.random.normal(jax.random.key(p.size), p.shape), agent.policy.params
+        lambda p: p + 0.1 * jax.random.normal(jax.random.key(p.size), p.shape), learner.params
     )
-    return agent.replace(policy=agent.policy.replace(params=params))
+    return learner.replace(params=params)
 
 
 @functools.cache
@@ -122,6 +127,98 @@ def test_the_recorded_values_are_those_of_the_same_parameters():
         np.where(going_on, found.value_next[:, :-1], 0),
         atol=1e-5,
     )
+
+
+def looking_ahead(agent):
+    """The same agent, learning from the imagined return of every action."""
+    learning = replace(agent.spec.config.behavior, lookahead=True)
+    return agent.replace(
+        spec=replace(agent.spec, config=replace(agent.spec.config, behavior=learning))
+    )
+
+
+@functools.cache
+def both_rollouts():
+    """The same trajectories without and with lookahead, and the metrics of the second."""
+    agent = restless_agent()
+    agent = agent.replace(world=shaken(agent.world), reward_end=shaken(agent.reward_end))
+    many = small_agent.segments(jax.random.key(1), (64, S), small_agent.CONFIG.context)
+    drawn, _ = jax.jit(imagine)(agent, many, jax.random.key(2))
+    return agent, drawn, *jax.jit(imagine)(looking_ahead(agent), many, jax.random.key(2))
+
+
+def test_lookahead_takes_the_same_steps_and_means_of_rewards_and_ends():
+    agent, drawn, ahead, metrics = both_rollouts()
+    for name in ("action", "end", "reset"):
+        np.testing.assert_array_equal(getattr(drawn, name), getattr(ahead, name))
+    for name in ("z", "z_next", "value_next"):
+        np.testing.assert_allclose(getattr(drawn, name), getattr(ahead, name), atol=2e-4)
+    assert drawn.action_returns is None
+    np.testing.assert_array_equal(drawn.end_probability, drawn.end)
+    assert ((ahead.end_probability > 0) & (ahead.end_probability < 1)).all()
+    for name in ("reward", "end_probability"):
+        sample, mean = getattr(drawn, name), getattr(ahead, name)
+        error = np.std(sample - mean) / np.sqrt(mean.size)
+        assert abs(float((sample - mean).mean())) < 4 * error
+    np.testing.assert_allclose(
+        metrics["imagined_positive"] - metrics["imagined_negative"], ahead.reward.mean(), atol=1e-5
+    )
+
+
+def test_the_return_of_the_action_taken_is_that_of_the_step_that_followed():
+    agent, _, ahead, _ = both_rollouts()
+    gamma = agent.spec.config.behavior.gamma
+    taken = np.take_along_axis(ahead.action_returns, np.asarray(ahead.action)[..., None], -1)[..., 0]
+    followed = ahead.reward + gamma * (1 - ahead.end_probability) * ahead.value_next
+    np.testing.assert_allclose(taken, followed, atol=1e-5)
+    assert float(np.ptp(ahead.action_returns, axis=-1).max()) > 1e-3
+
+
+def test_an_end_discounts_by_its_probability_and_cuts_what_belongs_to_another_game():
+    reward, value = jnp.array([0.2, 0.7]), jnp.array([3.0, 5.0])
+    returns = lambda_returns(
+        reward, jnp.array([0.4, 0.1]), jnp.array([True, False]), value, 0.9, 0.5
+    )
+    np.testing.assert_allclose(returns[1], 0.7 + 0.9 * 0.9 * 5.0, rtol=1e-6)
+    np.testing.assert_allclose(returns[0], 0.2 + 0.6 * 0.9 * 3.0, rtol=1e-6)
+
+
+def test_the_gradient_of_lookahead_is_the_mean_of_reinforce_over_the_actions():
+    keys = jax.random.split(jax.random.key(3), 2)
+    logits, returns = (jax.random.normal(key, (5, 3)) for key in keys)
+    chance = jax.nn.softmax(logits)
+    baseline = (chance * returns).sum(-1)
+
+    def reinforce(logits, action):
+        actions = jnp.full(len(logits), action)
+        loss = actor_critic_loss(logits, baseline, actions, returns[:, action], 0.0, 0.0)
+        return loss.policy
+
+    each = [jax.grad(reinforce)(logits, action) for action in range(3)]
+    mean = sum(chance[:, [action]] * each[action] for action in range(3))
+    ours = jax.grad(expected_policy_loss)(logits, returns)
+    np.testing.assert_allclose(ours, mean, atol=1e-6)
+
+
+@pytest.mark.parametrize("normalize", [False, True])
+def test_with_lookahead_the_policy_learns_from_the_returns_of_all_actions(normalize):
+    agent, _, ahead, _ = both_rollouts()
+    agent = looking_ahead(agent)
+    learning = replace(agent.spec.config.behavior, normalize=normalize, entropy_weight=0.0)
+    agent = agent.replace(
+        spec=replace(agent.spec, config=replace(agent.spec.config, behavior=learning))
+    )
+    # one action is better everywhere: its probability must rise, whichever was taken
+    better = jnp.zeros_like(ahead.action_returns).at[..., 1].set(0.5)
+    grads, metrics = jax.grad(behavior_loss, has_aux=True)(
+        agent.policy.params, agent, ahead._replace(action_returns=better)
+    )
+    bias = grads["actor_linear"]["bias"]
+    assert bias[1] < 0 and all(bias[i] > 0 for i in range(len(bias)) if i != 1)
+    total = metrics["policy_loss"] + learning.value_weight * metrics["value_loss"] / (
+        jnp.square(metrics["advantage"]) if normalize else 1.0
+    )
+    np.testing.assert_allclose(metrics["loss"], total, rtol=1e-5)
 
 
 def test_only_the_policy_moves():
