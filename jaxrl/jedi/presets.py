@@ -167,8 +167,8 @@ def of_cells(env: str, mode: Mode) -> JediConfig:
       far more random play, which costs little in JAX: from less, events are memorized
       a latent for 2 x 2 cells, six past latents (things move every fifth step), higher noise levels
       rewards and ends, and the policy, are read from local features, wherever on the map they are
-      the policy learns from the imagined return of every action, one step ahead of real states,
-      with four gradient steps each time
+      the policy learns from the imagined return of every action, with four gradient steps each
+      time
     """
     agent = AgentConfig(
         context=6,
@@ -196,13 +196,13 @@ def of_cells(env: str, mode: Mode) -> JediConfig:
         ),
         behavior=BehaviorLearning(
             OptimConfig(1e-3, 0.0, 10.0),
-            batch=512,
-            horizon=1,
+            batch=128,
+            horizon=4,
             value_weight=0.02,
             entropy_weight=0.1,
             normalize=True,
             replay_weight=0.1,
-            replay_every=64,
+            replay_every=16,
             lookahead=True,
             gradient_steps=4,
         ),
@@ -220,8 +220,8 @@ def of_cells(env: str, mode: Mode) -> JediConfig:
             256,
             131_072,
             4_096,
-            Updates(5_000, 700, 300, 400),
-            Updates(300, 100, 150, 40),
+            Updates(5_000, 700, 350, 400),
+            Updates(300, 100, 100, 40),
             0,
         ),
         gate=GateConfig(end_recall=0.0),
