@@ -209,6 +209,22 @@ def check_shapes(spec: AgentSpec) -> None:
             raise ValueError(
                 f"{name}.attention must be empty with {name}.kind {net.kind}, which never attends"
             )
+    policy = config.actor_critic
+    if policy.kind != "dense" and len(policy.pool) != len(policy.widths):
+        raise ValueError(
+            f"actor_critic.pool needs one True or False for each of actor_critic.widths "
+            f"({len(policy.widths)}), has {len(policy.pool)}"
+        )
+    if config.behavior.gradient_steps < 1:
+        raise ValueError(
+            f"behavior.gradient_steps must be at least 1, is {config.behavior.gradient_steps}"
+        )
+    if config.behavior.gradient_steps > 1 and not config.behavior.lookahead:
+        raise ValueError(
+            f"behavior.gradient_steps must be 1 without behavior.lookahead, is "
+            f"{config.behavior.gradient_steps}: returns of the actions taken are those of the "
+            "policy that took them"
+        )
     learning = config.reward_end_learning
     if learning.length < config.context + 1:
         raise ValueError(

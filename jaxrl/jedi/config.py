@@ -137,6 +137,7 @@ class BehaviorLearning:
     normalize: bool = False
     """Divide advantages by their standard deviation over the imagined batch, and the squared value
     error by its square: with rare rewards they are otherwise far smaller than the entropy bonus.
+    With `lookahead` the policy's are divided by how far the returns of the actions differ.
     DreamerV3 (arXiv 2301.04104) divides by a running range of the returns instead. Our choice.
     """
     replay_weight: float = 0.0
@@ -151,15 +152,15 @@ class BehaviorLearning:
     replay_every: int = 1
     """The value learns from those of every so many trajectories; more than 1 saves time."""
     lookahead: bool = False
-    """At every imagined step imagine all actions, not only the one that is taken: the policy learns
-    from the expected return of each, the value from expected rewards and ends. Where few actions
-    matter, their effect is then compared instead of met by chance. A step costs as many as the
-    game has actions. Our choice.
+    """Imagine every action at each imagined step, not only the one taken. The policy learns from
+    the expected return of each (reward, and discounted value of the state reached), the value from
+    expected rewards and ends. So the actions are compared where they matter, instead of being met
+    by chance. An imagined step costs as much as A steps, A being the number of actions. Our choice.
     """
     gradient_steps: int = 1
-    """Gradient steps from each imagined batch. More than one only with `lookahead`, whose returns
-    stay those of the actions however the policy changes in between; imagining is then the larger
-    part of an update. Our choice.
+    """Gradient steps from each imagined batch, each part of the compiled program; warm-up counts
+    them. More than one only with `lookahead`, whose returns stay those of the actions while the
+    policy changes; imagining is then the larger part of an update. Our choice.
     """
     num_reset_starts: int = 1
     """Start states prepared per trajectory beyond the first, to continue from after an imagined

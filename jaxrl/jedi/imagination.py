@@ -247,7 +247,8 @@ def imagine(
       axis_name: device axis, if the batch is spread over one.
 
     Returns:
-      The rollout, and means over it: imagined return, reward rates, end rate, value, entropy.
+      The rollout, and means over it: imagined return, the model's probabilities of rewards above
+      and below zero, end rate, value, entropy.
     """
     config = state.spec.config
     values = config.reward_end.values
@@ -335,9 +336,9 @@ def look_ahead(state: AgentState, now: Start, noise: Noise) -> Lookahead:
         after, out = policy_step(state, now.after, outcome.z)
         reward = expected_reward(values, outcome.reward_logits)
         end = jax.nn.softmax(outcome.end_logits)[:, 1]
-        following = reward + config.gamma * (1 - end) * out.value
+        expected_return = reward + config.gamma * (1 - end) * out.value
         going_on = Start(world, now.after, after, out.logits, out.value)
-        return Lookahead(outcome, going_on, reward, end, following)
+        return Lookahead(outcome, going_on, reward, end, expected_return)
 
     return jax.vmap(one, out_axes=1)(jnp.arange(state.spec.num_actions))
 

@@ -87,7 +87,7 @@ def tiny(env: str = "catch", mode: Mode = "jedi") -> JediConfig:
     """A few minutes on two CPU cores (mode "pixel": longer). All values are our choice, measured on
     `catch` (docs/jedi.md).
     """
-    if env.startswith(GYMNAX) and mode != "pixel":
+    if env.startswith(GYMNAX) and env.endswith("-MinAtar"):
         return of_cells(env, mode)
     toy = env in TOYS
     agent = AgentConfig(
@@ -164,11 +164,12 @@ def of_cells(env: str, mode: Mode) -> JediConfig:
     Our choice throughout, measured on Asterix (docs/lab/jedi.md, "MinAtar"). Unlike the other
     games of `tiny`:
 
-      far more random play, which costs little in JAX: from less, events are memorized
+      far more random play, which costs little in JAX: with less, the reward and end model
+      memorizes events
       a latent for 2 x 2 cells, six past latents (things move every fifth step), higher noise levels
       rewards and ends, and the policy, are read from local features, wherever on the map they are
-      the policy learns from the imagined return of every action, with four gradient steps each
-      time
+      the policy learns from the imagined return of every action, four gradient steps per imagined
+      batch, with a small weight of the value's error: it moves the same features
     """
     agent = AgentConfig(
         context=6,
@@ -188,11 +189,7 @@ def of_cells(env: str, mode: Mode) -> JediConfig:
         sampler=SamplerConfig(steps=1),
         world_model=WorldModelLearning(OptimConfig(3e-3, 1e-2, 1.0)),
         reward_end_learning=RewardEndLearning(
-            OptimConfig(2e-3, 1e-2, 100.0),
-            batch=64,
-            length=14,
-            open_loop_share=0.75,
-            candidates=8,
+            OptimConfig(2e-3, 1e-2, 100.0), batch=64, length=14, open_loop_share=0.75, candidates=8
         ),
         behavior=BehaviorLearning(
             OptimConfig(1e-3, 0.0, 10.0),
@@ -209,10 +206,19 @@ def of_cells(env: str, mode: Mode) -> JediConfig:
         probe=ProbeLearning(widths=(64, 64), kind="fold"),
         precision="float32",
     )
+    if mode == "pixel":
+        agent = as_pixel(
+            agent,
+            DenoiserConfig((1, 1, 1), (16, 32, 32), cond_width=96),
+            RewardEndConfig((1, 1, 1), (16, 32, 32), cond_width=96, lstm_width=128),
+            ActorCriticConfig((16, 32, 32), (True, True, True), lstm_width=128),
+        )
+    elif mode == "separate":
+        agent = as_separate(agent)
     return JediConfig(
         env,
         game=GameConfig(frame_size=20, num_envs=64, action_repeat_epsilon=0.3),
-        agent=as_separate(agent) if mode == "separate" else agent,
+        agent=agent,
         replay=ReplayConfig(capacity=200_000, episodes=16_000),
         schedule=Schedule(
             139_264,

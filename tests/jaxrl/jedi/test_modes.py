@@ -39,8 +39,8 @@ def agent(mode):
     return init(config, small_agent.ACTIONS, small_agent.FRAME, jax.random.key(0))
 
 
-def sizes(preset, mode, actions=4):
-    config = PRESETS[preset]("Breakout", mode)
+def sizes(preset, mode, actions=4, env="Breakout"):
+    config = PRESETS[preset](env, mode)
     frame = (config.game.frame_size, config.game.frame_size, 3)
     return jax.eval_shape(lambda: init(config.agent, actions, frame, jax.random.key(0)))
 
@@ -61,9 +61,11 @@ def test_pixel_mode_has_the_parameters_of_diamond():
     ]
 
 
-@pytest.mark.parametrize("preset", PRESETS)
-def test_modes_of_a_preset_share_all_but_the_networks(preset):
-    jedi, separate, pixel = (PRESETS[preset]("Breakout", mode) for mode in MODES)
+@pytest.mark.parametrize(
+    "preset, env", [(name, "Breakout") for name in PRESETS] + [("tiny", "gymnax:Asterix-MinAtar")]
+)
+def test_modes_of_a_preset_share_all_but_the_networks(preset, env):
+    jedi, separate, pixel = (PRESETS[preset](env, mode) for mode in MODES)
     # only mode jedi has an encoder that gradients of rewards and ends can reach
     for other in (separate, pixel):
         assert other.agent.world_model.reward_end_gradient == 0
@@ -90,7 +92,8 @@ def test_modes_of_a_preset_share_all_but_the_networks(preset):
     } | {"world_model": world_model}
     assert replace(pixel, agent=replace(pixel.agent, **own)) == jedi
     for mode in MODES:
-        assert sizes(preset, mode).spec.latent_shape[2] == (3 if mode == "pixel" else 16)
+        agent = sizes(preset, mode, env=env)
+        assert agent.spec.latent_shape[2] == (3 if mode == "pixel" else 16)
 
 
 @pytest.mark.parametrize("preset", ["small", "atari100k"])

@@ -349,6 +349,17 @@ def test_an_update_with_weights_moves_one_model_alone():
             "reward_end.lstm_width must be 0 with reward_end.kind pooled",
         ),
         (
+            "actor_critic",
+            {"pool": (True, False, True)},
+            "actor_critic.pool needs one True or False",
+        ),
+        ("behavior", {"gradient_steps": 0}, "behavior.gradient_steps must be at least 1, is 0"),
+        (
+            "behavior",
+            {"gradient_steps": 2},
+            "behavior.gradient_steps must be 1 without behavior.lookahead, is 2",
+        ),
+        (
             "reward_end",
             {"end_prior": (1.0, 0.0)},
             "reward_end.end_prior must be empty or 2 shares above 0",

@@ -79,7 +79,7 @@ def one_and_hundred(key: jax.Array, count: int, size: int):
     return replace(batch, reward=reward, end=jnp.zeros_like(batch.end))
 
 
-def preferred(values: str) -> tuple[int, float]:
+def preferred(values: str, normalize: bool = True, lookahead: bool = False) -> tuple[int, float]:
     """Action that a policy chooses most after it has learned in imagination, and the mean of the
     rewards that it imagined at last.
     """
@@ -98,7 +98,13 @@ def preferred(values: str) -> tuple[int, float]:
             plain.reward_end_learning, batch=16, optim=fast, sampled_share=0.0
         ),
         behavior=replace(
-            plain.behavior, batch=16, horizon=2, gamma=0.5, normalize=True, optim=fast
+            plain.behavior,
+            batch=16,
+            horizon=2,
+            gamma=0.5,
+            optim=fast,
+            normalize=normalize,
+            lookahead=lookahead,
         ),
     )
     agent = init(config, small_agent.ACTIONS, small_agent.FRAME, jax.random.key(0))
@@ -120,6 +126,13 @@ def preferred(values: str) -> tuple[int, float]:
 
 def test_the_policy_prefers_a_rare_hundred_to_a_sure_one():
     action, reward = preferred(SIZES)
+    assert action == 2 and 3 < reward < 50
+
+
+@pytest.mark.slow
+def test_looking_at_every_action_it_prefers_the_hundred_too_without_asking_to_normalize():
+    """Sizes alone make advantages normalized."""
+    action, reward = preferred(SIZES, lookahead=True, normalize=False)
     assert action == 2 and 3 < reward < 50
 
 

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxrl.rl.losses import actor_critic_loss
+from jaxrl.rl.losses import actor_critic_loss, expected_policy_loss
 
 STEPS, ACTIONS, VALUE_WEIGHT, ENTROPY_WEIGHT = 5, 3, 0.7, 0.05
 
@@ -117,3 +117,26 @@ def test_entropy_alone_pulls_towards_uniform():
         logits
     )
     assert grad[0, 0] > 0 > grad[0, 2]
+
+
+def test_the_gradient_of_the_expected_loss_is_the_mean_of_reinforce_over_the_actions():
+    keys = jax.random.split(jax.random.key(3), 2)
+    logits, returns = (jax.random.normal(key, (5, 3)) for key in keys)
+    chance = jax.nn.softmax(logits)
+    baseline = (chance * returns).sum(-1)
+
+    def reinforce(logits, action):
+        actions = jnp.full(len(logits), action)
+        loss = actor_critic_loss(logits, baseline, actions, returns[:, action], 0.0, 0.0)
+        return loss.policy
+
+    each = [jax.grad(reinforce)(logits, action) for action in range(3)]
+    mean = sum(chance[:, [action]] * each[action] for action in range(3))
+    ours, of_returns = jax.grad(expected_policy_loss, argnums=(0, 1))(logits, returns)
+    np.testing.assert_allclose(ours, mean, atol=1e-6)
+    assert not np.asarray(of_returns).any()
+    halved = jax.grad(expected_policy_loss)(logits, returns, 2.0)
+    np.testing.assert_allclose(halved, ours / 2, atol=1e-7)
+    # by hand: two equal chances, one action worth 1 more; its share rises by 1/2 * 1/2
+    by_hand = jax.grad(expected_policy_loss)(jnp.zeros((1, 2)), jnp.array([[1.0, 0.0]]))
+    np.testing.assert_allclose(by_hand, [[-0.25, 0.25]], atol=1e-6)

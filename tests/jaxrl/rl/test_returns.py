@@ -40,3 +40,12 @@ def test_two_episodes_in_one_trajectory_equal_each_alone():
     first = lambda_returns(reward[:2], end[:2], zeros[:2], value[:2], 0.9, 0.8)
     second = lambda_returns(reward[2:], end[2:], zeros[2:], value[2:], 0.9, 0.8)
     np.testing.assert_allclose(whole, jnp.concatenate([first, second]), rtol=1e-6)
+
+
+def test_an_end_discounts_by_its_probability_and_cuts_what_belongs_to_another_game():
+    reward, value = jnp.array([0.2, 0.7]), jnp.array([3.0, 5.0])
+    returns = lambda_returns(
+        reward, jnp.array([0.4, 0.1]), jnp.array([True, False]), value, 0.9, 0.5
+    )
+    np.testing.assert_allclose(returns[1], 0.7 + 0.9 * 0.9 * 5.0, rtol=1e-6)
+    np.testing.assert_allclose(returns[0], 0.2 + 0.6 * 0.9 * 3.0, rtol=1e-6)
