@@ -361,7 +361,7 @@ class JediConfig:
 
     env: str = "Breakout"
     """A toy (catch, catch-drift, bricks), an Atari game (Breakout, MsPacman, ...), any Gymnasium
-    id, or my_package.my_game:make.
+    id, gymnax:Breakout-MinAtar and its like, or my_package.my_game:make.
     """
     seed: int = 0
     """Fixes all randomness of the run."""

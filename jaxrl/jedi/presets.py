@@ -1,5 +1,5 @@
-"""Whole configurations by name, game and mode: `tiny` for toys and the first minutes, `cpu` for an
-Atari game on one CPU core, `small` for one modest GPU, `atari100k` for the benchmark.
+"""Whole configurations by name, game and mode: `tiny` for toys, MinAtar and the first minutes,
+`cpu` for an Atari game on one CPU core, `small` for one modest GPU, `atari100k` for the benchmark.
 
 The modes of one preset share schedule, batches, horizon and optimizers; they differ in the
 networks' sizes, which must fit frames or latents.
@@ -84,8 +84,8 @@ def as_pixel(
 
 
 def tiny(env: str = "catch", mode: Mode = "jedi") -> JediConfig:
-    """A few minutes on two CPU cores (mode "pixel": longer). All values are our choice, measured on
-    `catch` (docs/jedi.md).
+    """A few minutes on two CPU cores (mode "pixel": longer; MinAtar's games: `of_cells`). All
+    values are our choice, measured on `catch` (docs/jedi.md).
     """
     if env.startswith(GYMNAX) and env.endswith("-MinAtar"):
         return of_cells(env, mode)
@@ -159,7 +159,8 @@ def tiny(env: str = "catch", mode: Mode = "jedi") -> JediConfig:
 
 
 def of_cells(env: str, mode: Mode) -> JediConfig:
-    """`tiny` for MinAtar's games: pictures of 10 x 10 cells, in which a player meets things.
+    """`tiny` for MinAtar's games: pictures of 10 x 10 cells, in which a player meets things. About
+    twenty minutes of one CPU core.
 
     Our choice throughout, measured on Asterix (docs/lab/jedi.md, "MinAtar"). Unlike the other
     games of `tiny`:

@@ -42,7 +42,7 @@ class Start:
     """Options that the other defaults depend on."""
 
     preset: PresetName | None = None
-    """Sizes and schedule: tiny (toys, minutes on two CPU cores), cpu (an Atari game in a quarter of
+    """Sizes and schedule: tiny (toys, minutes; MinAtar), cpu (an Atari game in a quarter of
     an hour on two cores), small (one modest GPU), atari100k (the benchmark). By device if absent.
     """
     env: str = "Freeway"
@@ -64,7 +64,7 @@ class Train:
     """
 
     preset: PresetName | None
-    """Sizes and schedule: tiny (toys, minutes on two CPU cores), cpu (an Atari game in a quarter of
+    """Sizes and schedule: tiny (toys, minutes; MinAtar), cpu (an Atari game in a quarter of
     an hour on two cores), small (one modest GPU), atari100k (the benchmark). By device if absent.
     """
     mode: Mode
