@@ -256,7 +256,7 @@ def imagine(
     starts = prepare(state, batch)
 
     def pick(i):
-        return jax.tree.map(lambda a: jax.vmap(lambda own, j: own[j])(a, i), starts)
+        return own_of(starts, i)
 
     def step(carry, t):
         now, uses, reset = carry
@@ -264,8 +264,7 @@ def imagine(
         action = categorical.sample_gumbel(now.logits, draws.action)
         if config.behavior.lookahead:
             each = look_ahead(state, now, draws.noise)
-            taken = jax.tree.map(lambda a: jax.vmap(lambda own, i: own[i])(a, action), each)
-            outcome, going_on, reward, end_probability, _ = taken
+            outcome, going_on, reward, end_probability, _ = own_of(each, action)
             end = categorical.sample_gumbel(outcome.end_logits, draws.end) == 1
             action_returns = each.expected_return
         else:
@@ -309,6 +308,11 @@ def imagine(
         "imagined_entropy": entropy.mean(),
     }
     return rollout, metrics
+
+
+def own_of(choices, index: jax.Array):
+    """Of a tree of `[B, S, ...]`, for every b the one at `index [B]`: `[B, ...]`."""
+    return jax.tree.map(lambda a: jax.vmap(lambda own, i: own[i])(a, index), choices)
 
 
 class Lookahead(NamedTuple):
