@@ -236,11 +236,13 @@ def check_shapes(spec: AgentSpec) -> None:
             f"edm.sigma_data must be {RMS}, the scale that encoder.norm {config.encoder.norm} "
             f"gives, is {config.edm.sigma_data}"
         )
-    if learning.candidates < 1 or not 1 <= learning.preference < math.inf:
-        raise ValueError(
-            f"reward_end_learning.candidates ({learning.candidates}) and its preference "
-            f"({learning.preference}) must be at least 1, and finite"
-        )
+    for part in ("reward_end_learning", "behavior"):
+        drawn = getattr(config, part)
+        if drawn.candidates < 1 or not 1 <= drawn.preference < math.inf:
+            raise ValueError(
+                f"{part}.candidates ({drawn.candidates}) and its preference "
+                f"({drawn.preference}) must be at least 1, and finite"
+            )
     if not 0 <= learning.open_loop_share <= 1:
         raise ValueError(
             "reward_end_learning.open_loop_share must be from 0 to 1, is "

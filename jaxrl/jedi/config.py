@@ -162,6 +162,14 @@ class BehaviorLearning:
     them. More than one only with `lookahead`, whose returns stay those of the actions while the
     policy changes; imagining is then the larger part of an update. Our choice.
     """
+    candidates: int = 1
+    """Starts drawn for each that is imagined from; above 1, those with a reward or an end within
+    the next `horizon` steps of the replay are preferred (replay/eventful.py).
+    """
+    preference: float = 16.0
+    """Factor by which such a start is likelier to be chosen from the candidates. At least 1. Our
+    choice.
+    """
     num_reset_starts: int = 1
     """Start states prepared per trajectory beyond the first, to continue from after an imagined
     end. Our choice.

@@ -254,6 +254,7 @@ def imagine(
     values = config.reward_end.values
     count, starts_each, _ = batch.action.shape
     starts = prepare(state, batch)
+    take = take_with_lookahead if config.behavior.lookahead else take_drawn
 
     def pick(i):
         return own_of(starts, i)
@@ -262,38 +263,27 @@ def imagine(
         now, uses, reset = carry
         draws = jax.vmap(lambda k: _draws(jax.random.fold_in(k, t), state.spec))(keys)
         action = categorical.sample_gumbel(now.logits, draws.action)
-        if config.behavior.lookahead:
-            each = look_ahead(state, now, draws.noise)
-            outcome, going_on, reward, end_probability, _ = own_of(each, action)
-            end = categorical.sample_gumbel(outcome.end_logits, draws.end) == 1
-            action_returns = each.expected_return
-        else:
-            world, outcome = advance(state, now.world, action, *draws.noise)
-            end = categorical.sample_gumbel(outcome.end_logits, draws.end) == 1
-            reward = draw_reward(values, outcome.reward_logits, draws.reward)
-            end_probability, action_returns = end.astype(jnp.float32), None
-            after, out = policy_step(state, now.after, outcome.z)
-            going_on = Start(world, now.after, after, out.logits, out.value)
+        taken = take(state, now, action, draws)
 
-        uses = uses + end
+        uses = uses + taken.end
         anew = pick(uses % starts_each)
         following = jax.tree.map(
-            lambda new, old: jnp.where(_like(end, old), new, old), anew, going_on
+            lambda new, old: jnp.where(_like(taken.end, old), new, old), anew, taken.going_on
         )
         record = Rollout(
             now.world.z[:, -1],
             action,
-            reward,
-            end,
-            end_probability,
-            going_on.value,
-            outcome.z,
+            taken.reward,
+            taken.end,
+            taken.end_probability,
+            taken.going_on.value,
+            taken.outcome.z,
             reset,
             now.before,
-            action_returns,
+            taken.action_returns,
         )
-        signs = sign_probabilities(values, outcome.reward_logits)
-        return (following, uses, end), (record, signs, categorical.entropy(now.logits))
+        signs = sign_probabilities(values, taken.outcome.reward_logits)
+        return (following, uses, taken.end), (record, signs, categorical.entropy(now.logits))
 
     keys = example_keys(key, count, axis_name)
     carry = (pick(jnp.zeros(count, jnp.int32)), jnp.zeros(count, jnp.int32), jnp.zeros(count, bool))
@@ -308,6 +298,64 @@ def imagine(
         "imagined_entropy": entropy.mean(),
     }
     return rollout, metrics
+
+
+class Draws(NamedTuple):
+    """All randomness of one imagined step: Gumbel noise for three choices, and that of sampling."""
+
+    action: jax.Array
+    """`[B, A]`."""
+    reward: jax.Array
+    """`[B, 3]`."""
+    end: jax.Array
+    """`[B, 2]`."""
+    noise: Noise
+
+
+class Taken(NamedTuple):
+    """One imagined step of the policy. `[B]` each."""
+
+    outcome: Outcome
+    going_on: Start
+    """The state reached."""
+    reward: jax.Array
+    end: jax.Array
+    """bool, as drawn."""
+    end_probability: jax.Array
+    action_returns: jax.Array | None
+    """`[B, A]`; None unless every action was imagined."""
+
+
+def take_drawn(state: AgentState, now: Start, action: jax.Array, draws: Draws) -> Taken:
+    """Imagine the step of `action [B]`; its reward and end are drawn from the model's."""
+    world, outcome = advance(state, now.world, action, *draws.noise)
+    reward = draw_reward(state.spec.config.reward_end.values, outcome.reward_logits, draws.reward)
+    end = draw_end(outcome, draws)
+    going_on = read(state, now, world, outcome)
+    return Taken(outcome, going_on, reward, end, end.astype(jnp.float32), None)
+
+
+def take_with_lookahead(state: AgentState, now: Start, action: jax.Array, draws: Draws) -> Taken:
+    """Imagine the step of every action and go on with that of `action [B]`; its reward is the
+    model's mean, its end is drawn.
+    """
+    each = look_ahead(state, now, draws.noise)
+    own = own_of(each, action)
+    end = draw_end(own.outcome, draws)
+    return Taken(
+        own.outcome, own.going_on, own.reward, end, own.end_probability, each.expected_return
+    )
+
+
+def draw_end(outcome: Outcome, draws: Draws) -> jax.Array:
+    """Whether the episode ends, bool `[B]`, drawn from the model's probability."""
+    return categorical.sample_gumbel(outcome.end_logits, draws.end) == 1
+
+
+def read(state: AgentState, before: Start, world: WorldState, outcome: Outcome) -> Start:
+    """The state reached by one step from `before`, read by the policy."""
+    after, out = policy_step(state, before.after, outcome.z)
+    return Start(world, before.after, after, out.logits, out.value)
 
 
 def own_of(choices, index: jax.Array):
@@ -337,29 +385,19 @@ def look_ahead(state: AgentState, now: Start, noise: Noise) -> Lookahead:
     def one(action):
         actions = jnp.full(now.value.shape, action)
         world, outcome = advance(state, now.world, actions, *noise)
-        after, out = policy_step(state, now.after, outcome.z)
+        going_on = read(state, now, world, outcome)
         reward = expected_reward(values, outcome.reward_logits)
         end = jax.nn.softmax(outcome.end_logits)[:, 1]
-        expected_return = reward + config.gamma * (1 - end) * out.value
-        going_on = Start(world, now.after, after, out.logits, out.value)
+        expected_return = reward + config.gamma * (1 - end) * going_on.value
         return Lookahead(outcome, going_on, reward, end, expected_return)
 
     return jax.vmap(one, out_axes=1)(jnp.arange(state.spec.num_actions))
 
 
-class _Draws(NamedTuple):
-    action: jax.Array
-    reward: jax.Array
-    end: jax.Array
-    noise: Noise
-
-
 def _draws(key, spec):
-    """All randomness of one imagined step of one trajectory: Gumbel noise for three choices, and
-    the noise of sampling.
-    """
+    """The randomness of one imagined step of one trajectory."""
     a, r, e, x = jax.random.split(key, 4)
-    return _Draws(
+    return Draws(
         jax.random.gumbel(a, (spec.num_actions,)),
         jax.random.gumbel(r, (3,)),
         jax.random.gumbel(e, (2,)),

@@ -203,6 +203,7 @@ def of_cells(env: str, mode: Mode) -> JediConfig:
             replay_every=16,
             lookahead=True,
             gradient_steps=4,
+            candidates=8,
         ),
         probe=ProbeLearning(widths=(64, 64), kind="fold"),
         precision="float32",

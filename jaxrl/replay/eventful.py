@@ -13,25 +13,37 @@ weighted sum over chosen segments is exactly that of the plain sum over segments
 law. Our choice.
 """
 
+from collections.abc import Callable
+
 import jax
 import jax.numpy as jnp
 
 from jaxrl.replay.buffer import Draw, Drawer, ReplayIndex
 
 
-def preferring(drawer: Drawer, candidates: int, preference: float) -> Drawer:
-    """`drawer` with a choice among `candidates` segments (at least 1), eventful ones `preference`
+def preferring(
+    drawer: Drawer, candidates: int, preference: float, preferred: Callable | None = None
+) -> Drawer:
+    """`drawer` with a choice among `candidates` segments (at least 1), preferred ones `preference`
     (at least 1) times as likely.
 
-    The draw has a `weight`, between 1 / preference and preference.
+    Args:
+      drawer: draws one segment by the usual law.
+      candidates: segments drawn for each that is chosen.
+      preference: factor of the chance of a preferred segment.
+      preferred: `(index, draw) -> bool`, for draws with any leading axes; None: `eventful`.
+
+    Returns:
+      A drawer whose draws have a `weight`, between 1 / preference and preference.
     """
+    preferred = preferred or eventful
 
     def draw(index: ReplayIndex, key: jax.Array, size: int, age_weights: tuple[float, ...]) -> Draw:
         key_draw, key_choice = jax.random.split(key)
         found = jax.vmap(lambda key: drawer(index, key, size, age_weights))(
             jax.random.split(key_draw, candidates)
         )
-        chance = jnp.where(eventful(index, found), preference, 1.0)
+        chance = jnp.where(preferred(index, found), preference, 1.0)
         chosen = jax.random.categorical(key_choice, jnp.log(chance))
         weight = jnp.broadcast_to(chance.mean() / chance[chosen], (size,))
         return Draw(*(values[chosen] for values in found[:3]), weight)
@@ -48,3 +60,25 @@ def eventful(index: ReplayIndex, draw: Draw) -> jax.Array:
     steps = slice(0, max(1, draw.row.shape[-1] - 1))
     row, real = draw.row[..., steps], draw.step_mask[..., steps]
     return (real & ((index.reward[row] != 0) | index.end[row])).any(-1)
+
+
+def event_ahead(steps: int) -> Callable[[ReplayIndex, Draw], jax.Array]:
+    """Prefer segments whose last row is among the `steps` steps before an event: a reward other
+    than 0, or an end, of the same episode, counting the last row's own.
+
+    Imagination from there meets what the policy must decide about. Which action brought the event
+    is not used, so no state is made to look better than it is. Our choice.
+    """
+
+    def ahead(index: ReplayIndex, draw: Draw) -> jax.Array:
+        place = draw.row[..., -1] % index.rows_per_lane
+        lane = draw.row[..., -1] - place
+        row = jax.vmap(lambda step: lane + (place + step) % index.rows_per_lane, out_axes=-1)(
+            jnp.arange(steps)
+        )
+        event = (index.reward[row] != 0) | index.end[row]
+        over = index.end[row] | index.trunc[row]
+        before_over = jnp.cumsum(over, axis=-1) - over == 0
+        return (event & before_over).any(-1)
+
+    return ahead

@@ -69,9 +69,9 @@ def behavior_loss(
 
     The convolutions see all steps at once, only the LSTM is scanned. The returns use the values
     recorded while imagining: at the first gradient step they are those of the same parameters,
-    later ones keep them. Where a drawn end cut the
-    trajectory, the value of the latent reached stands for what would have followed, discounted by
-    the end's probability (1 without `lookahead`, so nothing follows).
+    later ones keep them. Where a drawn end cut the trajectory, the value of the latent reached
+    stands for what would have followed, discounted by the end's probability (1 without `lookahead`,
+    so nothing follows).
 
     Args:
       params: of the policy.
@@ -185,7 +185,7 @@ def replay_value_loss(
       axis_name: device axis that examples are spread over under pmap; None otherwise.
 
     Returns:
-      float32 scalar, the mean over real steps.
+      float32 scalar, the mean over real steps, by the weights of the draw.
     """
     learning, model = state.spec.config.behavior, networks(state.spec).actor_critic
     z = encode(state, real.frame, real.frame_mask)
@@ -202,4 +202,5 @@ def replay_value_loss(
         learning.lambda_,
     )
     error = jnp.square(out.value[:, :-1] - returns)
-    return parallel.masked_mean(error, steps.step_mask, axis_name=axis_name)
+    weight = steps.step_mask if steps.weight is None else steps.step_mask * steps.weight
+    return parallel.masked_mean(error, weight, axis_name=axis_name)

@@ -22,7 +22,7 @@ from jaxrl.jedi.learn.reward_end import update_reward_end
 from jaxrl.jedi.learn.world_model import update_world_model
 from jaxrl.replay import buffer
 from jaxrl.replay.buffer import Draw, Drawer, Replay, ReplayIndex
-from jaxrl.replay.eventful import preferring
+from jaxrl.replay.eventful import event_ahead, preferring
 from jaxrl.replay.segment import Segment
 from jaxrl.train.parallel import example_keys, share, spread, together
 
@@ -55,7 +55,13 @@ def start_drawer(spec: AgentSpec) -> Drawer:
     more rows than imagination needs, up to any step of an episode alike.
     """
     longer = start_rows(spec) > spec.config.context
-    return partial(buffer.draw_start, reach=1) if longer else buffer.draw_start
+    drawer = partial(buffer.draw_start, reach=1) if longer else buffer.draw_start
+    learning = spec.config.behavior
+    if learning.candidates == 1 or learning.preference == 1:
+        return drawer
+    return preferring(
+        drawer, learning.candidates, learning.preference, event_ahead(learning.horizon)
+    )
 
 
 def start_rows(spec: AgentSpec) -> int:

@@ -10,10 +10,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from jaxrl.diffusion.sample import Churn
 from jaxrl.jedi import agent as agents
 from jaxrl.jedi.imagination import imagine, prepare
 from jaxrl.jedi.learn.actor_critic import behavior_loss, replay_value_loss, update_actor_critic
 from jaxrl.jedi.nets.actor_critic import ActorCriticConfig, PooledActorCritic
+from jaxrl.jedi.presets import as_pixel
 from jaxrl.nn.recurrent import LSTMState
 from jaxrl.rl.losses import actor_critic_loss
 from jaxrl.rl.returns import lambda_returns
@@ -139,18 +141,35 @@ def looking_ahead(agent):
     )
 
 
+KINDS = {
+    "latents": small_agent.CONFIG,
+    "churn": replace(
+        small_agent.CONFIG, sampler=replace(small_agent.CONFIG.sampler, churn=Churn(0.5))
+    ),
+    "frames": as_pixel(
+        small_agent.CONFIG,
+        small_agent.CONFIG.denoiser,
+        small_agent.CONFIG.reward_end,
+        small_agent.CONFIG.actor_critic,
+    ),
+}
+
+
 @functools.cache
-def both_rollouts():
+def both_rollouts(kind="latents"):
     """The same trajectories without and with lookahead, and the metrics of the second."""
-    agent = restless_agent()
-    agent = agent.replace(world=shaken(agent.world), reward_end=shaken(agent.reward_end))
+    agent = agents.init(KINDS[kind], small_agent.ACTIONS, small_agent.FRAME, jax.random.key(0))
+    agent = agent.replace(
+        policy=shaken(agent.policy), world=shaken(agent.world), reward_end=shaken(agent.reward_end)
+    )
     many = small_agent.segments(jax.random.key(1), (64, S), small_agent.CONFIG.context)
     drawn, _ = jax.jit(imagine)(agent, many, jax.random.key(2))
     return agent, drawn, *jax.jit(imagine)(looking_ahead(agent), many, jax.random.key(2))
 
 
-def test_lookahead_takes_the_same_steps_and_means_of_rewards_and_ends():
-    _, drawn, ahead, metrics = both_rollouts()
+@pytest.mark.parametrize("kind", KINDS)
+def test_lookahead_takes_the_same_steps_and_means_of_rewards_and_ends(kind):
+    _, drawn, ahead, metrics = both_rollouts(kind)
     for name in ("action", "end", "reset"):
         np.testing.assert_array_equal(getattr(drawn, name), getattr(ahead, name))
     for name in ("z", "z_next", "value_next"):
@@ -167,8 +186,9 @@ def test_lookahead_takes_the_same_steps_and_means_of_rewards_and_ends():
     )
 
 
-def test_the_return_of_the_action_taken_is_that_of_the_step_that_followed():
-    agent, _, ahead, _ = both_rollouts()
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_return_of_the_action_taken_is_that_of_the_step_that_followed(kind):
+    agent, _, ahead, _ = both_rollouts(kind)
     gamma = agent.spec.config.behavior.gamma
     index = np.asarray(ahead.action)[..., None]
     taken = np.take_along_axis(ahead.action_returns, index, -1)[..., 0]
@@ -269,6 +289,10 @@ def test_the_value_learns_from_real_rewards_by_hand():
     expected = np.mean([(v - r) ** 2 for r in (first, middle, last)])
     found = replay_value_loss(params, agent, real)
     np.testing.assert_allclose(found, expected, rtol=1e-5)
+    other = real.replace(reward=real.reward + 1)
+    both = jax.tree.map(lambda *a: jnp.concatenate(a), real, other)
+    both = both.replace(weight=jnp.ones((2, 5)).at[1].set(0.0))
+    np.testing.assert_allclose(replay_value_loss(params, agent, both), expected, rtol=1e-5)
 
 
 def test_a_pooled_policy_acts_alike_wherever_on_the_map_something_is():

@@ -353,6 +353,11 @@ def test_an_update_with_weights_moves_one_model_alone():
             {"pool": (True, False, True)},
             "actor_critic.pool needs one True or False",
         ),
+        (
+            "behavior",
+            {"candidates": 0},
+            r"behavior.candidates \(0\) and its preference \(16.0\) must be at least 1",
+        ),
         ("behavior", {"gradient_steps": 0}, "behavior.gradient_steps must be at least 1, is 0"),
         (
             "behavior",

@@ -9,7 +9,7 @@ import pytest
 
 from jaxrl.replay import buffer
 from jaxrl.replay.buffer import ReplayConfig, Transitions
-from jaxrl.replay.eventful import eventful, preferring
+from jaxrl.replay.eventful import event_ahead, eventful, preferring
 
 STEPS, SIZE, KEYS, AGES = 30, 4, 20_000, (0.25, 0.25, 0.25, 0.25)
 
@@ -84,3 +84,50 @@ def test_an_event_of_the_last_row_alone_does_not_count(index):
 def test_without_preference_nothing_weighs(index):
     np.testing.assert_allclose(drawn(index, preferring(buffer.draw_around, 3, 1.0)).weight, 1.0)
     assert drawn(index, buffer.draw_around).weight is None
+
+
+AHEAD = 3
+LIFE = 5
+"""Steps of an episode below."""
+
+
+@pytest.fixture(scope="module")
+def wrapped():
+    """Two lanes that have overwritten their oldest rows; episodes of five steps whose first brings
+    a reward in lane 0, and whose last is an end in lane 0 and a cut in lane 1.
+    """
+    lane_0, index = np.array([True, False]), buffer.init_index(ReplayConfig(40, 8), 2)
+    for number in np.split(np.arange(35)[:, None] % LIFE, LIFE):
+        game = Transitions(
+            frame=None,
+            next_frame=None,
+            action=jnp.asarray(np.broadcast_to(number, (len(number), 2)), jnp.int32),
+            reward=jnp.asarray((number == 0) & lane_0, jnp.float32),
+            end=jnp.asarray((number == LIFE - 1) & lane_0),
+            trunc=jnp.asarray((number == LIFE - 1) & ~lane_0),
+        )
+        index = buffer.append_index(index, game)[0]
+    return index
+
+
+def test_events_ahead_are_those_of_the_same_episode(wrapped):
+    draw = drawn(wrapped, buffer.draw_start)
+    found = np.asarray(event_ahead(AHEAD)(wrapped, draw))
+    row = np.asarray(draw.row)[:, -1]
+    number, lane = np.asarray(wrapped.action)[row], row // wrapped.rows_per_lane
+    # lane 0: the reward of the first step itself, and the end, seen from the last three steps;
+    # lane 1: nothing happens, and its cuts are no events
+    expected = (lane == 0) & ((number == 0) | (number >= LIFE - AHEAD))
+    np.testing.assert_array_equal(found, expected)
+    assert {(0, 0), (0, 1), (0, LIFE - 1), (1, LIFE - 1)} <= set(zip(lane, number, strict=True))
+
+
+def test_starts_before_events_are_preferred_and_weighted(wrapped):
+    plain = buffer.draw_start
+    chosen = drawn(wrapped, preferring(plain, 6, 10.0, event_ahead(1)))
+    usual = np.asarray(event_ahead(1)(wrapped, drawn(wrapped, plain)))
+    eager = np.asarray(event_ahead(1)(wrapped, chosen))
+    assert eager.mean() > 2 * usual.mean() > 0
+    weighted = np.asarray(chosen.weight[:, -1]) * eager
+    error = np.sqrt((usual.var() + weighted.var()) / KEYS)
+    assert abs(weighted.mean() - usual.mean()) < 5 * error

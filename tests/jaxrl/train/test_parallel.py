@@ -3,21 +3,28 @@
 import os
 import subprocess
 import sys
+from dataclasses import replace
 
 import jax
 import numpy as np
 import pytest
 
 from jaxrl.jedi import update_actor_critic, update_reward_end, update_world_model
+from jaxrl.jedi.agent import init
 from jaxrl.jedi.learn.decoder import update_decoder
 from jaxrl.train import parallel
 from tests.jaxrl.jedi import small_agent
 
+PLAIN = small_agent.CONFIG
+LOOKAHEAD = replace(
+    PLAIN, behavior=replace(PLAIN.behavior, lookahead=True, gradient_steps=2, normalize=True)
+)
 STEPS = {
-    "world_model": (update_world_model, (8,), 4),
-    "reward_end": (update_reward_end, (8,), 5),
-    "behavior": (update_actor_critic, (8, 2), 2),
-    "probe": (update_decoder, (8,), 1),
+    "world_model": (update_world_model, (8,), 4, PLAIN),
+    "reward_end": (update_reward_end, (8,), 5, PLAIN),
+    "behavior": (update_actor_critic, (8, 2), 2, PLAIN),
+    "lookahead": (update_actor_critic, (8, 2), 2, LOOKAHEAD),
+    "probe": (update_decoder, (8,), 1, PLAIN),
 }
 
 
@@ -26,7 +33,7 @@ STEPS = {
     [
         *(
             pytest.param(n, marks=pytest.mark.slow)
-            for n in ("world_model", "reward_end", "behavior")
+            for n in ("world_model", "reward_end", "behavior", "lookahead")
         ),
         "probe",
     ],
@@ -35,9 +42,9 @@ STEPS = {
 def test_several_devices_equal_one(name, devices, key):
     if devices > jax.device_count():
         pytest.skip("needs JAX_NUM_CPU_DEVICES=8; see test_eight_devices")
-    step, leading, size = STEPS[name]
+    step, leading, size, config = STEPS[name]
     batch = small_agent.segments(key, leading, size)
-    state = small_agent.agent()
+    state = init(config, small_agent.ACTIONS, small_agent.FRAME, jax.random.key(0))
 
     def copy():
         return jax.tree.map(lambda a: a.copy(), state)
@@ -87,7 +94,7 @@ def test_eight_devices():
     ]
     environment = os.environ | {"JAX_NUM_CPU_DEVICES": "8"}
     done = subprocess.run(command, env=environment, capture_output=True, text=True)
-    assert done.returncode == 0 and "4 passed" in done.stdout and "skipped" not in done.stdout, (
+    assert done.returncode == 0 and "5 passed" in done.stdout and "skipped" not in done.stdout, (
         done.stdout + done.stderr
     )
 
