@@ -48,7 +48,7 @@ def _from_dictionary(space, name: str, image_key: str | None) -> ToFrame:
     if key not in space.spaces:
         listed = ", ".join(map(str, space.spaces))
         raise UserError(f"{name} observes {listed}, no {key!r}: name one with --game.image-key")
-    inner = _from_image(space.spaces[key], f"{name}, observation {key!r}")
+    inner = _from_image(space.spaces[key], f"{name}, observation {key!r}", f"o[{key!r}]")
 
     def to_frame(observation, where):
         if not isinstance(observation, dict) or key not in observation:
@@ -66,7 +66,8 @@ def _is_image(space) -> bool:
     return len(space.shape) == 3 or min(space.shape) > 4  # a small matrix is no gray image
 
 
-def _from_image(space, name: str) -> ToFrame:
+def _from_image(space, name: str, seen: str = "o") -> ToFrame:
+    """The function for one image; `seen` says in Python where observation `o` has it."""
     from gymnasium.spaces import Box
 
     shape, dtype = getattr(space, "shape", None) or (), getattr(space, "dtype", None)
@@ -78,7 +79,7 @@ def _from_image(space, name: str) -> ToFrame:
         )
     channels_first = len(shape) == 3 and shape[-1] not in (1, 3) and shape[0] in (1, 3)
     if len(shape) == 3 and shape[-1] not in (1, 3) and not channels_first:
-        raise UserError(f"{name} observes {space}: {_several_ways(shape, np.dtype(dtype))}")
+        raise UserError(f"{name} observes {space}: {_several_ways(shape, np.dtype(dtype), seen)}")
     floats = np.dtype(dtype).kind == "f"
 
     def to_frame(observation, where):
@@ -101,7 +102,7 @@ def _is_pixels(space) -> bool:
     return np.dtype(space.dtype).kind == "f" and low == 0 and high == 1
 
 
-def _several_ways(shape: tuple[int, ...], dtype: np.dtype) -> str:
+def _several_ways(shape: tuple[int, ...], dtype: np.dtype, seen: str) -> str:
     """Sentence with the wrapper for frames of neither 1 nor 3 channels."""
     first = shape[0] <= 16 and shape[0] < shape[-1]
     count, sides = (shape[0], shape[1:]) if first else (shape[-1], shape[:-1])
@@ -110,12 +111,13 @@ def _several_ways(shape: tuple[int, ...], dtype: np.dtype) -> str:
     def wrapper(picks: str, channels: int) -> str:
         size = (*((channels, *sides) if first else (*sides, channels)),)
         space = f"gymnasium.spaces.Box(0, {high}, {size}, np.{dtype})"
-        return f"gymnasium.wrappers.TransformObservation(env, lambda o: {picks}, {space})"
+        call = "gymnasium.wrappers.TransformObservation"
+        return f"{call}(env, lambda o: {seen}[{picks}], {space})"
 
-    newest = wrapper("o[-1:]" if first else "o[..., -1:]", 1)
+    newest = wrapper("-1:" if first else "..., -1:", 1)
     if count != 4:
         return f"{count} channels are no frame; keep the newest one, {newest}"
-    color = wrapper("o[:3]" if first else "o[..., :3]", 3)
+    color = wrapper(":3" if first else "..., :3", 3)
     return (
         f"4 channels may be RGBA or a stack of gray frames; write {color} for RGBA, or {newest} "
         "for a stack (the world model keeps its own history)"

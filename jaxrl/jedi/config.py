@@ -164,11 +164,12 @@ class BehaviorLearning:
     """
     candidates: int = 1
     """Starts drawn for each that is imagined from; above 1, those with a reward or an end within
-    the next `horizon` steps of the replay are preferred (replay/eventful.py).
+    the next `horizon` steps of the replay are preferred (replay/eventful.py). The metrics
+    `behavior/imagined_...` are then means over such starts, not rates of usual play.
     """
     preference: float = 16.0
-    """Factor by which such a start is likelier to be chosen from the candidates. At least 1. Our
-    choice.
+    """Factor by which such a start is likelier to be chosen from the candidates. At least 1. What
+    is imagined is not weighted; real segments of the value count the less. Our choice.
     """
     num_reset_starts: int = 1
     """Start states prepared per trajectory beyond the first, to continue from after an imagined

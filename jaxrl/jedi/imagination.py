@@ -301,7 +301,9 @@ def imagine(
 
 
 class Draws(NamedTuple):
-    """All randomness of one imagined step: Gumbel noise for three choices, and that of sampling."""
+    """All randomness of one imagined step of B trajectories: Gumbel noise for three choices, and
+    the noise of sampling.
+    """
 
     action: jax.Array
     """`[B, A]`."""
@@ -310,33 +312,38 @@ class Draws(NamedTuple):
     end: jax.Array
     """`[B, 2]`."""
     noise: Noise
+    """`[B, ...]`, for the next latent."""
 
 
 class Taken(NamedTuple):
-    """One imagined step of the policy. `[B]` each."""
+    """One imagined step of the policy, of B trajectories."""
 
     outcome: Outcome
     going_on: Start
     """The state reached."""
     reward: jax.Array
+    """float32 `[B]`, as drawn or the model's mean."""
     end: jax.Array
-    """bool, as drawn."""
+    """bool `[B]`, as drawn."""
     end_probability: jax.Array
+    """float32 `[B]`, by which returns are discounted: the model's, or `end`."""
     action_returns: jax.Array | None
     """`[B, A]`; None unless every action was imagined."""
 
 
 def take_drawn(state: AgentState, now: Start, action: jax.Array, draws: Draws) -> Taken:
-    """Imagine the step of `action [B]`; its reward and end are drawn from the model's."""
+    """Imagine the step of `action [B]`; its reward and end are drawn from the model's
+    probabilities.
+    """
     world, outcome = advance(state, now.world, action, *draws.noise)
     reward = draw_reward(state.spec.config.reward_end.values, outcome.reward_logits, draws.reward)
     end = draw_end(outcome, draws)
-    going_on = read(state, now, world, outcome)
+    going_on = reached(state, now, world, outcome)
     return Taken(outcome, going_on, reward, end, end.astype(jnp.float32), None)
 
 
 def take_with_lookahead(state: AgentState, now: Start, action: jax.Array, draws: Draws) -> Taken:
-    """Imagine the step of every action and go on with that of `action [B]`; its reward is the
+    """Imagine the step of every action and continue from that of `action [B]`; its reward is the
     model's mean, its end is drawn.
     """
     each = look_ahead(state, now, draws.noise)
@@ -352,10 +359,10 @@ def draw_end(outcome: Outcome, draws: Draws) -> jax.Array:
     return categorical.sample_gumbel(outcome.end_logits, draws.end) == 1
 
 
-def read(state: AgentState, before: Start, world: WorldState, outcome: Outcome) -> Start:
-    """The state reached by one step from `before`, read by the policy."""
-    after, out = policy_step(state, before.after, outcome.z)
-    return Start(world, before.after, after, out.logits, out.value)
+def reached(state: AgentState, now: Start, world: WorldState, outcome: Outcome) -> Start:
+    """The state after one step from `now`, as the policy reads it."""
+    after, out = policy_step(state, now.after, outcome.z)
+    return Start(world, now.after, after, out.logits, out.value)
 
 
 def own_of(choices, index: jax.Array):
@@ -385,7 +392,7 @@ def look_ahead(state: AgentState, now: Start, noise: Noise) -> Lookahead:
     def one(action):
         actions = jnp.full(now.value.shape, action)
         world, outcome = advance(state, now.world, actions, *noise)
-        going_on = read(state, now, world, outcome)
+        going_on = reached(state, now, world, outcome)
         reward = expected_reward(values, outcome.reward_logits)
         end = jax.nn.softmax(outcome.end_logits)[:, 1]
         expected_return = reward + config.gamma * (1 - end) * going_on.value

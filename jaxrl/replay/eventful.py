@@ -1,16 +1,21 @@
-"""Segments in which something happens, drawn more often than chance would, and weighted so that
-sums stay what they were.
+"""Segments in which something happens, or is about to, drawn more often than chance would, and
+weighted so that sums stay what they were.
 
 Where a reward comes once in forty steps, a batch drawn by chance holds hardly any, and a classifier
 of rewards stays for long at the base rate. UNREAL (Jaderberg et al., arXiv 1611.05397, section 3.2)
 therefore shows rewarded moments as often as others, and pays with a biased rate. Here several
 candidates are drawn by the usual law and one is chosen,
 
-    i ~ w_i / sum_k w_k,    w_i = preference if candidate i holds a reward or an end, else 1
+    i ~ w_i / sum_k w_k,    w_i = preference if candidate i is preferred, else 1
 
 and counts (1/K sum_k w_k) / w_i times. This is sampling-importance-resampling: the expectation of a
 weighted sum over chosen segments is exactly that of the plain sum over segments drawn by the usual
-law. Our choice.
+law. A batch divides its sum by its weights, which leaves some preference in small batches. Our
+choice.
+
+Preferred are segments that hold a reward or an end (`eventful`) or, for imagination, end shortly
+before one (`event_ahead`). What is imagined from there is not weighted: it is imagined anew,
+whatever followed in the replay.
 """
 
 from collections.abc import Callable
@@ -63,21 +68,27 @@ def eventful(index: ReplayIndex, draw: Draw) -> jax.Array:
 
 
 def event_ahead(steps: int) -> Callable[[ReplayIndex, Draw], jax.Array]:
-    """Prefer segments whose last row is among the `steps` steps before an event: a reward other
-    than 0, or an end, of the same episode, counting the last row's own.
+    """Prefer segments from whose last row an event of the same episode is at most `steps` steps
+    away: a reward other than 0, or an end; the last row's own step is the first.
 
-    Imagination from there meets what the policy must decide about. Which action brought the event
-    is not used, so no state is made to look better than it is. Our choice.
+    Imagination from there meets what the policy must decide about. Our choice.
+
+    Args:
+      steps: steps that are looked at, at least 1.
     """
 
     def ahead(index: ReplayIndex, draw: Draw) -> jax.Array:
-        place = draw.row[..., -1] % index.rows_per_lane
-        lane = draw.row[..., -1] - place
-        row = jax.vmap(lambda step: lane + (place + step) % index.rows_per_lane, out_axes=-1)(
-            jnp.arange(steps)
-        )
-        event = (index.reward[row] != 0) | index.end[row]
-        over = index.end[row] | index.trunc[row]
+        lane, place = jnp.divmod(draw.row[..., -1], index.rows_per_lane)
+        # rows from the lane's newest one on hold no steps yet, or old ones
+        left = (index.head[lane] - place) % index.rows_per_lane
+
+        def of(step):
+            row = lane * index.rows_per_lane + (place + step) % index.rows_per_lane
+            taken, end = step < left, index.end[row]
+            event = taken & ((index.reward[row] != 0) | end)
+            return event, taken & (end | index.trunc[row])
+
+        event, over = jax.vmap(of, out_axes=-1)(jnp.arange(steps))
         before_over = jnp.cumsum(over, axis=-1) - over == 0
         return (event & before_over).any(-1)
 

@@ -36,6 +36,11 @@ class Segment:
     alike; None: all the same.
     """
 
+    @property
+    def counted(self) -> jax.Array:
+        """`[..., T]`, how much each step counts: `step_mask`, times the weight if there is one."""
+        return self.step_mask if self.weight is None else self.step_mask * self.weight
+
     def window(self, start: int, stop: int) -> "Segment":
         """Steps start..stop-1 of the time axis (the last axis of `action`)."""
         axis = self.action.ndim - 1

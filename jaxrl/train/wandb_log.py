@@ -4,10 +4,15 @@ Without network set WANDB_MODE=offline; `wandb sync` sends what was written late
 """
 
 import hashlib
+import secrets
 from pathlib import Path
 from typing import Any
 
 from jaxrl.app.errors import UserError, need
+from jaxrl.app.files import write_atomic
+
+ID = "wandb_id"
+"""File of a run folder with the id of its run there."""
 
 
 class WandbLog:
@@ -20,12 +25,11 @@ class WandbLog:
           UserError: wandb is not installed, or refuses (no login and not offline).
         """
         wandb = need("wandb", "wandb")
-        digest = hashlib.blake2b(str(folder).encode(), digest_size=6).hexdigest()
         try:
             self._run = wandb.init(
                 project="latentax",
                 name=folder.name,
-                id=digest,
+                id=_id_of(folder),
                 resume="allow",
                 dir=str(folder),
                 config=config,
@@ -46,3 +50,13 @@ class WandbLog:
     def close(self) -> None:
         """Finish."""
         self._run.finish()
+
+
+def _id_of(folder: Path) -> str:
+    """The id of the folder's run; a new one for a new folder, whatever its path."""
+    file = folder / ID
+    if not file.exists():
+        old = hashlib.blake2b(str(folder).encode(), digest_size=6).hexdigest()
+        begun = (folder / "wandb").exists()  # before ids were kept
+        write_atomic(file, old if begun else secrets.token_hex(6))
+    return file.read_text().strip()

@@ -185,7 +185,7 @@ def replay_value_loss(
       axis_name: device axis that examples are spread over under pmap; None otherwise.
 
     Returns:
-      float32 scalar, the mean over real steps, by the weights of the draw.
+      float32 scalar, the mean over real steps, each by its weight.
     """
     learning, model = state.spec.config.behavior, networks(state.spec).actor_critic
     z = encode(state, real.frame, real.frame_mask)
@@ -202,5 +202,4 @@ def replay_value_loss(
         learning.lambda_,
     )
     error = jnp.square(out.value[:, :-1] - returns)
-    weight = steps.step_mask if steps.weight is None else steps.step_mask * steps.weight
-    return parallel.masked_mean(error, weight, axis_name=axis_name)
+    return parallel.masked_mean(error, steps.counted, axis_name=axis_name)

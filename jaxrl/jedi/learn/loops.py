@@ -53,6 +53,7 @@ def reward_end_drawer(learning: RewardEndLearning) -> Drawer:
 def start_drawer(spec: AgentSpec) -> Drawer:
     """Segments up to a step where imagination begins: as DIAMOND draws them or, where they have
     more rows than imagination needs, up to any step of an episode alike.
+    With `behavior.candidates` above 1, those before a reward or an end are preferred.
     """
     longer = start_rows(spec) > spec.config.context
     drawer = partial(buffer.draw_start, reach=1) if longer else buffer.draw_start

@@ -198,13 +198,8 @@ def classification_loss(
     reward = reward_nats(values, reward_logits, steps.reward)
     end = cross_entropy(end_logits, steps.end.astype(jnp.int32))
     return tuple(
-        parallel.masked_mean(loss, counted(steps), axis_name=axis_name) for loss in (reward, end)
+        parallel.masked_mean(loss, steps.counted, axis_name=axis_name) for loss in (reward, end)
     )
-
-
-def counted(steps: Segment) -> jax.Array:
-    """Weight of each step: `step_mask`, times the weight of the draw if it has one."""
-    return steps.step_mask if steps.weight is None else steps.step_mask * steps.weight
 
 
 def accuracies(reward_logits, end_logits, steps: Segment, axis_name=None):
@@ -222,6 +217,6 @@ def accuracies(reward_logits, end_logits, steps: Segment, axis_name=None):
     reward = jnp.argmax(reward_logits, -1) == reward_class(steps.reward)
     end = jnp.argmax(end_logits, -1) == steps.end
     return tuple(
-        parallel.masked_mean(hit.astype(jnp.float32), counted(steps), axis_name=axis_name)
+        parallel.masked_mean(hit.astype(jnp.float32), steps.counted, axis_name=axis_name)
         for hit in (reward, end)
     )

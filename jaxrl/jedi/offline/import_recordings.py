@@ -3,6 +3,7 @@ import-episodes` (extra `minari`).
 """
 
 import json
+import math
 import re
 from collections import Counter
 from collections.abc import Iterator
@@ -184,11 +185,41 @@ def _recorded(h5py, path: Path) -> tuple[np.ndarray, np.ndarray]:
                     f"{path} has no frames frame_0_x, frame_1_x, ...: it is not in the format of "
                     "DIAMOND's recordings"
                 )
-            rows = [np.asarray(file[f"frame_{i}_y"]) for i in range(len(names))]
-            events = [np.asarray(file[f"frame_{i}_helperarr"])[:2] for i in range(len(names))]
+            rows = [_numbers(file, f"frame_{i}_y", path, 1) for i in range(len(names))]
+            events = [
+                _numbers(file, f"frame_{i}_helperarr", path, 1)[:2] for i in range(len(names))
+            ]
+            if len({(len(row), len(event)) for row, event in zip(rows, events, strict=True)}) != 1:
+                raise UserError(f"{path}: its frames have keys or events of several lengths")
     except (OSError, KeyError) as error:
         raise UserError(f"{path} is damaged or of another format ({error})") from None
     return (np.stack(rows) > 0.5).astype(np.uint8), np.stack(events) > 0.5
+
+
+LARGEST = 1 << 26
+"""Numbers of one data set of a file, at most."""
+
+
+def _numbers(file, name: str, path: Path, axes: int) -> np.ndarray:
+    """The data set of a name, checked before anything is allocated for it.
+
+    Args:
+      file: an open file of h5py.
+      name: of the data set.
+      path: of the file, for messages.
+      axes: number of its axes.
+
+    Raises:
+      UserError: it holds no numbers, has another number of axes, or declares too many.
+      KeyError: it is not there.
+    """
+    data = file[name]
+    shape, dtype = getattr(data, "shape", None), getattr(data, "dtype", None)
+    if not shape or len(shape) != axes or dtype is None or dtype.kind not in "buif":
+        raise UserError(f"{path}: {name} is not the array of numbers that the format has there")
+    if math.prod(shape) > LARGEST:
+        raise UserError(f"{path}: {name} declares {list(shape)} numbers, too many for a frame")
+    return np.asarray(data)
 
 
 def _split(h5py, path: Path, action: np.ndarray, config: ImportConfig) -> Iterator[tuple]:
@@ -197,7 +228,9 @@ def _split(h5py, path: Path, action: np.ndarray, config: ImportConfig) -> Iterat
     with h5py.File(path, "r") as file:
         obs = np.stack(
             [
-                to_frame(np.asarray(file[f"frame_{i}_x"])[..., ::-1], config.frame_size, f"{path}")
+                to_frame(
+                    _numbers(file, f"frame_{i}_x", path, 3)[..., ::-1], config.frame_size, f"{path}"
+                )
                 for i in range(len(action))
             ]
         )

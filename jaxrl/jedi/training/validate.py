@@ -15,6 +15,8 @@ COUNTS = (
     "agent.behavior.batch",
     "agent.behavior.horizon",
     "agent.behavior.num_reset_starts",
+    "agent.behavior.replay_length",
+    "agent.behavior.replay_every",
     "agent.probe.batch",
     "replay.capacity",
     "replay.episodes",

@@ -72,16 +72,19 @@ class Shows(gymnasium.Env):
         return self.observation_space.sample(), 0.0, False, False, {}
 
 
+@pytest.mark.parametrize("among_others", [False, True])
 @pytest.mark.parametrize("shape", [(6, 8, 4), (4, 6, 8), (2, 6, 8), (6, 8, 5)])
-def test_the_wrapper_of_the_sentence_works(shape):
+def test_the_wrapper_of_the_sentence_works(shape, among_others):
+    space = pixels(*shape)
+    space = Dict(camera=space, speed=SPEED) if among_others else space
     with pytest.raises(UserError) as refused:
-        GymnasiumEnv("game", 4, Shows(pixels(*shape)))
+        GymnasiumEnv("game", 4, Shows(space))
     calls = re.findall(
         r"gymnasium\.wrappers\.TransformObservation\(.*?np\.uint8\)\)", str(refused.value)
     )
     assert len(calls) == (2 if 4 in shape else 1)
     for call in calls:
-        wrapped = eval(call, {"gymnasium": gymnasium, "np": np, "env": Shows(pixels(*shape))})
+        wrapped = eval(call, {"gymnasium": gymnasium, "np": np, "env": Shows(space)})
         env = GymnasiumEnv("game", 4, wrapped)
         assert env.reset(0).shape == (4, 4, 3) and env.step(1).frame.std() > 0
 

@@ -20,6 +20,7 @@ AGENT = replace(
     reward_end_learning=replace(
         small_agent.CONFIG.reward_end_learning, candidates=3, carry_sampled=True
     ),
+    behavior=replace(small_agent.CONFIG.behavior, candidates=3, replay_weight=0.1, replay_length=2),
     reward_end=replace(
         small_agent.CONFIG.reward_end,
         reward_prior=(0.2, 0.6, 0.2),
@@ -27,7 +28,7 @@ AGENT = replace(
         change_width=4,
     ),
 )
-"""With all that is off by default in the learning of rewards and ends."""
+"""With what is off by default in the learning of rewards, ends and behavior."""
 CONFIG = JediConfig(
     env="catch",
     game=GameConfig(frame_size=16, num_envs=4),

@@ -156,7 +156,7 @@ KINDS = {
 
 
 @functools.cache
-def both_rollouts(kind="latents"):
+def both_rollouts(kind):
     """The same trajectories without and with lookahead, and the metrics of the second."""
     agent = agents.init(KINDS[kind], small_agent.ACTIONS, small_agent.FRAME, jax.random.key(0))
     agent = agent.replace(
@@ -199,7 +199,7 @@ def test_the_return_of_the_action_taken_is_that_of_the_step_that_followed(kind):
 
 @pytest.mark.parametrize("normalize", [False, True])
 def test_with_lookahead_the_policy_learns_from_the_returns_of_all_actions(normalize):
-    agent, _, ahead, _ = both_rollouts()
+    agent, _, ahead, _ = both_rollouts("latents")
     agent = looking_ahead(agent)
     learning = replace(agent.spec.config.behavior, normalize=normalize, entropy_weight=0.0)
     agent = agent.replace(

@@ -18,6 +18,7 @@ from jaxrl.train.metrics import read_metrics
 from tests.jaxrl.jedi import small_run
 from tests.jaxrl.jedi.command import SMALL, Watched, call, environment, inside, start
 from tests.jaxrl.jedi.compare import assert_same, assert_same_rows, final_state
+from tests.jaxrl.jedi.training.test_failing_games import failing
 
 
 def wait_for_line(process, beginning):
@@ -359,6 +360,30 @@ def test_a_process_ends_with_the_status_and_the_sentence():
     out, err = process.communicate()
     assert process.returncode == 2 and out == "" and err.count("\n") == 1, err
     assert err.startswith("error: nirgends-") and "holds no run" in err
+
+
+@pytest.mark.slow
+def test_training_works_without_utf8_and_without_a_home(tmp_path):
+    env = environment() | {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    env |= {"HOME": "/proc/nowhere", "XDG_CACHE_HOME": "", "MPLCONFIGDIR": ""}
+    env.pop("JAX_COMPILATION_CACHE_DIR", None)
+    process = start("train", *SMALL, "--run-dir", tmp_path / "läuft", env=env)
+    err = process.communicate()[1]
+    assert process.returncode == 0 and "Traceback" not in err, err
+    assert len(read_metrics(tmp_path / "läuft")) == 4
+
+
+def fails(frame_size):
+    """A game that goes away in its second play, for the command line."""
+    return failing({90})()
+
+
+def test_a_game_that_fails_ends_the_command_with_its_message(tmp_path):
+    game = (*SMALL, "--env", "tests.jaxrl.jedi.test_command:fails", "--run-dir", tmp_path)
+    status, _, err = inside("train", *game)
+    (line,) = [line for line in err.splitlines() if line]
+    assert status == 2 and line.startswith("error: ") and "simulator went away" in line
+    assert "everything played before is saved in" in line
 
 
 @pytest.mark.parametrize(

@@ -76,6 +76,25 @@ def test_weights_and_biases_offline(tmp_path, monkeypatch):
     assert (tmp_path / "metrics.jsonl").is_file()
 
 
+@pytest.mark.parametrize("begun", [False, True])
+def test_a_folder_keeps_its_run_of_weights_and_biases(begun, tmp_path, monkeypatch):
+    """A new folder at the same place is another run."""
+    wandb = pytest.importorskip("wandb")
+    ids = []
+    monkeypatch.setattr(wandb, "init", lambda **given: ids.append(given["id"]))
+    for folder in (tmp_path / "run", tmp_path / "run", tmp_path / "kept"):
+        folder.mkdir(exist_ok=True)
+        if begun:
+            (folder / "wandb").mkdir(exist_ok=True)
+        WandbLog(folder, {})
+    (tmp_path / "run").rename(tmp_path / "moved")
+    (tmp_path / "run").mkdir()
+    WandbLog(tmp_path / "run", {})
+    WandbLog(tmp_path / "moved", {})
+    first, again, other, anew, moved = ids
+    assert first == again == moved and other not in (first, anew) and anew != first
+
+
 def test_weights_and_biases_without_login_are_refused(tmp_path, monkeypatch):
     wandb = pytest.importorskip("wandb")
 

@@ -94,15 +94,15 @@ LIFE = 5
 @pytest.fixture(scope="module")
 def wrapped():
     """Two lanes that have overwritten their oldest rows; episodes of five steps whose first brings
-    a reward in lane 0, and whose last is an end in lane 0 and a cut in lane 1.
+    a reward, and whose last is an end in lane 0 and a cut in lane 1. The newest have two steps yet.
     """
     lane_0, index = np.array([True, False]), buffer.init_index(ReplayConfig(40, 8), 2)
-    for number in np.split(np.arange(35)[:, None] % LIFE, LIFE):
+    for number in np.split(np.arange(42)[:, None] % LIFE, 6):
         game = Transitions(
             frame=None,
             next_frame=None,
             action=jnp.asarray(np.broadcast_to(number, (len(number), 2)), jnp.int32),
-            reward=jnp.asarray((number == 0) & lane_0, jnp.float32),
+            reward=jnp.asarray(np.broadcast_to(number == 0, (len(number), 2)), jnp.float32),
             end=jnp.asarray((number == LIFE - 1) & lane_0),
             trunc=jnp.asarray((number == LIFE - 1) & ~lane_0),
         )
@@ -115,11 +115,22 @@ def test_events_ahead_are_those_of_the_same_episode(wrapped):
     found = np.asarray(event_ahead(AHEAD)(wrapped, draw))
     row = np.asarray(draw.row)[:, -1]
     number, lane = np.asarray(wrapped.action)[row], row // wrapped.rows_per_lane
-    # lane 0: the reward of the first step itself, and the end, seen from the last three steps;
-    # lane 1: nothing happens, and its cuts are no events
-    expected = (lane == 0) & ((number == 0) | (number >= LIFE - AHEAD))
+    # the reward of the first step itself, and in lane 0 the end, seen from the last three steps;
+    # a cut is no event, and the reward behind it is another episode's
+    expected = (number == 0) | ((lane == 0) & (number >= LIFE - AHEAD))
     np.testing.assert_array_equal(found, expected)
     assert {(0, 0), (0, 1), (0, LIFE - 1), (1, LIFE - 1)} <= set(zip(lane, number, strict=True))
+
+
+def test_rows_behind_the_newest_are_not_looked_at(wrapped):
+    """The second step of the open episodes is their newest: what stands behind it is long past."""
+    lane = jnp.arange(2)
+    newest = lane * wrapped.rows_per_lane + (wrapped.head - 1) % wrapped.rows_per_lane
+    assert wrapped.action[newest].tolist() == [1, 1] and bool(wrapped.open.all())
+    row = jnp.stack([newest - 1, newest], -1)
+    for steps in range(1, wrapped.rows_per_lane):
+        draw = buffer.Draw(row, row >= 0, row >= 0)
+        assert not event_ahead(steps)(wrapped, draw).any()
 
 
 def test_starts_before_events_are_preferred_and_weighted(wrapped):

@@ -6,6 +6,7 @@ import sys
 from dataclasses import replace
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -17,13 +18,21 @@ from tests.jaxrl.jedi import small_agent
 
 PLAIN = small_agent.CONFIG
 LOOKAHEAD = replace(
-    PLAIN, behavior=replace(PLAIN.behavior, lookahead=True, gradient_steps=2, normalize=True)
+    PLAIN,
+    behavior=replace(
+        PLAIN.behavior,
+        lookahead=True,
+        gradient_steps=2,
+        normalize=True,
+        replay_weight=0.5,
+        replay_length=3,
+    ),
 )
 STEPS = {
     "world_model": (update_world_model, (8,), 4, PLAIN),
     "reward_end": (update_reward_end, (8,), 5, PLAIN),
     "behavior": (update_actor_critic, (8, 2), 2, PLAIN),
-    "lookahead": (update_actor_critic, (8, 2), 2, LOOKAHEAD),
+    "lookahead": (update_actor_critic, (8, 2), 5, LOOKAHEAD),
     "probe": (update_decoder, (8,), 1, PLAIN),
 }
 
@@ -44,6 +53,10 @@ def test_several_devices_equal_one(name, devices, key):
         pytest.skip("needs JAX_NUM_CPU_DEVICES=8; see test_eight_devices")
     step, leading, size, config = STEPS[name]
     batch = small_agent.segments(key, leading, size)
+    weight = jnp.broadcast_to(
+        jnp.arange(1.0, 1 + leading[0]).reshape(-1, *(1,) * (len(leading))), (*leading, size)
+    )
+    batch = batch.replace(weight=weight)  # as if some were preferred
     state = init(config, small_agent.ACTIONS, small_agent.FRAME, jax.random.key(0))
 
     def copy():

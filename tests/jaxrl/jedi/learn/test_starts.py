@@ -1,10 +1,13 @@
 """Starts of imagination, as the learning of behavior draws them from the replay."""
 
+from dataclasses import replace
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from jaxrl.jedi.agent import AgentSpec
+from jaxrl.jedi.config import AgentConfig
 from jaxrl.jedi.learn.loops import PHASES
 from jaxrl.jedi.presets import cpu
 from jaxrl.replay import buffer
@@ -14,14 +17,36 @@ LIFE = 8
 """Steps of an episode."""
 
 
-def test_preset_cpu_begins_at_all_steps_of_short_episodes_alike():
+def begun(agent: AgentConfig, draws: int = 2000):
+    """Starts of imagination in episodes of eight steps, each of which ends with the last."""
     frame, steps = (2, 2, 3), 5 * LIFE
     number = jnp.arange(steps, dtype=jnp.int32)[:, None] % LIFE
     blank, false = jnp.zeros((steps, 1, *frame), jnp.uint8), jnp.zeros((steps, 1), bool)
     played = Transitions(blank, number, jnp.zeros((steps, 1)), number == LIFE - 1, false, blank)
     replay = buffer.append(buffer.init(ReplayConfig(capacity=128, episodes=16), 1, frame), played)
-    phase, spec = PHASES["behavior"], AgentSpec(cpu().agent, 18, (48, 48, 3))
-    keys = jax.random.split(jax.random.key(0), 2000)
-    batch = buffer.sample(replay, phase.drawer(spec), keys, phase.size(spec))
-    shares = np.bincount(np.asarray(batch.action[:, -1]), minlength=LIFE) / len(keys)
-    np.testing.assert_allclose(shares, 1 / LIFE, atol=0.03)
+    phase, spec = PHASES["behavior"], AgentSpec(agent, 18, (48, 48, 3))
+    keys = jax.random.split(jax.random.key(0), draws)
+    return buffer.sample(replay, phase.drawer(spec), keys, phase.size(spec))
+
+
+def shares(batch) -> np.ndarray:
+    """Shares of the eight steps."""
+    return np.bincount(np.asarray(batch.action[:, -1]), minlength=LIFE) / len(batch.action)
+
+
+def test_preset_cpu_begins_at_all_steps_of_short_episodes_alike():
+    batch = begun(cpu().agent)
+    np.testing.assert_allclose(shares(batch), 1 / LIFE, atol=0.03)
+    assert batch.weight is None
+
+
+def test_with_candidates_imagination_begins_before_ends():
+    agent = cpu().agent
+    learning = replace(agent.behavior, horizon=2, candidates=4, preference=8.0)
+    batch = begun(replace(agent, behavior=learning))
+    found = shares(batch)
+    assert found[-2:].sum() > 0.5 and (found[:-2] > 0.02).all()
+    np.testing.assert_allclose(found[-2], found[-1], atol=0.05)
+    # by weight they count as in the usual draw
+    counted = np.asarray(batch.weight[:, -1]) * (np.asarray(batch.action[:, -1]) >= LIFE - 2)
+    assert abs(counted.mean() - 2 / LIFE) < 5 * counted.std() / len(counted) ** 0.5

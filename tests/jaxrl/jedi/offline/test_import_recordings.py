@@ -63,6 +63,43 @@ class Pixels(gymnasium.Env):
         return self._seen(), float(action), self.t == 3, False, {}
 
 
+@pytest.mark.parametrize(
+    ("name", "shape", "sentence"),
+    [
+        ("frame_1_x", (1 << 22, 1 << 25, 3), "frame_1_x declares"),
+        ("frame_1_y", (1 << 40,), "frame_1_y declares"),
+        ("frame_1_helperarr", (1 << 40,), "frame_1_helperarr declares"),
+        ("frame_1_y", (7,), "keys or events of several lengths"),
+        ("frame_1_y", (), "frame_1_y is not the array of numbers"),
+        ("frame_1_x", (4, 8), "frame_1_x is not the array of numbers"),
+    ],
+)
+def test_data_sets_that_declare_other_sizes_are_refused(name, shape, sentence, tmp_path):
+    """Before anything is allocated: the file is small, whatever it says."""
+    h5py = pytest.importorskip("h5py")
+    hdf5(tmp_path / "a_1.hdf5")
+    with h5py.File(tmp_path / "a_1.hdf5", "a") as file:
+        del file[name]
+        file.create_dataset(
+            name,
+            shape,
+            "u1",
+            chunks=(1 << 10,) * len(shape) if len(shape) == 1 and shape[0] > 7 else None,
+        )
+    with pytest.raises(UserError, match=f"a_1.hdf5: .*{sentence}"):
+        import_recordings(ImportConfig(str(tmp_path), tmp_path / "out", frame_size=4))
+
+
+def test_data_sets_without_numbers_are_refused(tmp_path):
+    h5py = pytest.importorskip("h5py")
+    hdf5(tmp_path / "a_1.hdf5")
+    with h5py.File(tmp_path / "a_1.hdf5", "a") as file:
+        del file["frame_1_y"]
+        file["frame_1_y"] = ["up", "down"]
+    with pytest.raises(UserError, match="frame_1_y is not the array of numbers"):
+        import_recordings(ImportConfig(str(tmp_path), tmp_path / "out", frame_size=4))
+
+
 @pytest.mark.filterwarnings("ignore::UserWarning:minari")  # of a data set without descriptions
 # Minari leaves the temporary folder of a recording to the garbage collector
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
