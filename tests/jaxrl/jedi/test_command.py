@@ -375,7 +375,7 @@ def test_training_works_without_utf8_and_without_a_home(tmp_path):
 
 def fails(frame_size):
     """A game that goes away in its second play, for the command line."""
-    return failing({90})()
+    return failing({20})()
 
 
 def test_a_game_that_fails_ends_the_command_with_its_message(tmp_path):
