@@ -87,9 +87,14 @@ class ActorCritic(nn.Module):
           `(state after the last step, PolicyOutput with axis T, states after every step)`.
         """
         state, states = self.lstm(state, features, reset, restart)
-        logits = self.actor_linear(states.hidden).astype(jnp.float32)
-        value = self.critic_linear(states.hidden).astype(jnp.float32)[..., 0]
+        known = self.known(states.hidden, features)
+        logits = self.actor_linear(known).astype(jnp.float32)
+        value = self.critic_linear(known).astype(jnp.float32)[..., 0]
         return state, PolicyOutput(logits, value), states
+
+    def known(self, hidden, features):
+        """What the heads read of the LSTM's output `[..., D]` and the features `[..., F]`."""
+        return hidden
 
     def step(self, state: LSTMState, z):
         """One map `[..., H, W, C]`: `(next state, PolicyOutput)`."""
@@ -116,10 +121,16 @@ class PooledActorCritic(ActorCritic):
 
     "Something to take lies left of the player" is then one feature, learned wherever it was met; a
     flattened map has to meet it everywhere. Suits games of cells, like `PooledRewardEnd`. Positions
-    are known only as far as the padding of the convolutions shows the walls. Our choice.
+    are known only as far as the padding of the convolutions shows the walls. The heads read the
+    features beside the LSTM's output: through the LSTM alone they are learned so slowly that some
+    seeds learn nothing. Our choice.
     """
 
     def features(self, z):
         """`[..., H, W, C] -> [..., 2 D]`, D the last of `widths`; float32."""
         x = silu(self.local_features(z)).astype(jnp.float32)
         return jnp.concatenate([x.max((-3, -2)), x.mean((-3, -2))], axis=-1)
+
+    def known(self, hidden, features):
+        """Both, `[..., D + F]`."""
+        return jnp.concatenate([hidden.astype(jnp.float32), features], axis=-1)
