@@ -122,7 +122,7 @@ class PooledActorCritic(ActorCritic):
     "Something to take lies left of the player" is then one feature, learned wherever it was met; a
     flattened map has to meet it everywhere. Suits games of cells, like `PooledRewardEnd`. Positions
     are known only as far as the padding of the convolutions shows the walls. The heads read the
-    features beside the LSTM's output: through the LSTM alone they are learned so slowly that some
+    features next to the LSTM's output: through the LSTM alone they are learned so slowly that some
     seeds learn nothing. Our choice.
     """
 

@@ -312,6 +312,24 @@ def test_a_pooled_policy_acts_alike_wherever_on_the_map_something_is():
     assert float(jnp.abs(two.logits - first.logits).max()) > 1e-3
 
 
+def test_the_heads_of_a_pooled_policy_read_its_features_beside_its_memory():
+    config = ActorCriticConfig((6,), (False,), lstm_width=4, kind="pooled")
+    model, keys = PooledActorCritic(config, 3), jax.random.split(jax.random.key(3), 3)
+    maps = jax.random.normal(keys[0], (2, 5, 5, 3))
+    memory = LSTMState.zeros((2,), 4)
+    params = model.init(keys[1], memory, maps[:, None])["params"]
+    kernel = jax.random.normal(keys[2], params["actor_linear"]["kernel"].shape)
+
+    def logits(kernel):
+        changed = params | {"actor_linear": params["actor_linear"] | {"kernel": kernel}}
+        return model.apply({"params": changed}, memory, maps[:, None])[1].logits
+
+    only_features = kernel.at[:4].set(0.0)
+    assert float(jnp.ptp(logits(only_features), axis=0).max()) > 1e-2
+    both = logits(only_features) + logits(kernel.at[4:].set(0.0))
+    np.testing.assert_allclose(logits(kernel), both, atol=1e-5)
+
+
 PLACES = ((4, 4), (4, 7), (7, 5))
 """Far enough from the border that its padding is not seen."""
 
