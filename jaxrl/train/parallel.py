@@ -11,7 +11,7 @@ default), or `pmap` with a named axis. For both to equal the single-device step 
 """
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import jax
 import jax.numpy as jnp
@@ -133,16 +133,16 @@ def data_mesh(count: int = 0) -> Mesh:
     return Mesh(np.array(devices[:count]), (AXIS,), axis_types=(AxisType.Auto,))
 
 
-def check_shares(batches: dict[str, int], mesh: Mesh) -> None:
+def check_shares(batches: Mapping[str, float], mesh: Mesh) -> None:
     """Refuse batches, by name, that the devices cannot share equally.
 
     Raises:
       ValueError: naming the first such batch, its size and the number of devices.
     """
     for name, size in batches.items():
-        if size % mesh.size:
+        if mesh.size > 1 and size % mesh.size:
             raise ValueError(
-                f"{name} is {size}, which {mesh.size} devices cannot share equally: make it a "
+                f"{name} is {size:g}, which {mesh.size} devices cannot share equally: make it a "
                 "multiple, or set devices"
             )
 

@@ -95,9 +95,16 @@ def check(config: JediConfig) -> None:
         )
 
 
-def batch_sizes(config: JediConfig) -> dict[str, int]:
-    """Batch sizes that several devices share."""
-    return {
+def batch_sizes(config: JediConfig) -> dict[str, float]:
+    """Batch sizes that several devices share. Under pmap each device chooses from its own share of
+    the starts those that the value learns from.
+    """
+    sizes: dict[str, float] = {
         f"agent.{name}.batch": getattr(config.agent, name).batch
         for name in ("world_model", "reward_end_learning", "behavior", "probe")
     }
+    learning = config.agent.behavior
+    if config.parallel == "pmap" and learning.replay_weight > 0:
+        name = "agent.behavior.batch / agent.behavior.replay_every"
+        sizes[name] = learning.batch / learning.replay_every
+    return sizes

@@ -226,6 +226,11 @@ def test_a_loss_that_is_not_finite_stops_with_its_batch(tmp_path, monkeypatch):
     assert batch["frame"].shape == (4, 4, 16, 16, 3) and batch["frame"].any()
 
 
+def with_replay_every(agent, every):
+    """The agent, whose value learns from the segments of every so many starts."""
+    return replace(agent, behavior=replace(agent.behavior, replay_every=every))
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -251,6 +256,14 @@ def test_a_loss_that_is_not_finite_stops_with_its_batch(tmp_path, monkeypatch):
         (
             lambda c: replace(c, devices=3),
             "agent.world_model.batch is 4, which 3 devices cannot share equally",
+        ),
+        (
+            lambda c: replace(c, devices=2, parallel="pmap", agent=with_replay_every(c.agent, 4)),
+            "agent.behavior.batch / agent.behavior.replay_every is 1, which 2 devices cannot share",
+        ),
+        (
+            lambda c: replace(c, agent=with_replay_every(c.agent, 0)),
+            "agent.behavior.replay_every is 0: it must be at least 1",
         ),
         (
             lambda c: replace(c, game=replace(c.game, num_envs=0)),
