@@ -355,7 +355,7 @@ def take_with_lookahead(state: AgentState, now: Start, action: jax.Array, draws:
 
 
 def draw_end(outcome: Outcome, draws: Draws) -> jax.Array:
-    """Whether the episode ends, bool `[B]`, drawn from the model's probability."""
+    """Draw whether the episode ends, bool `[B]`, from the model's probability."""
     return categorical.sample_gumbel(outcome.end_logits, draws.end) == 1
 
 
