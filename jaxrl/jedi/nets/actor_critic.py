@@ -93,7 +93,7 @@ class ActorCritic(nn.Module):
         return state, PolicyOutput(logits, value), states
 
     def known(self, hidden, features):
-        """Give the heads what they read of the LSTM's output `[..., D]` and the features `[..., F]`."""
+        """Choose what the heads read: of the LSTM's output `[..., D]` and features `[..., F]`."""
         return hidden
 
     def step(self, state: LSTMState, z):
