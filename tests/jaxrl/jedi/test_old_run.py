@@ -5,6 +5,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import jax
@@ -17,7 +18,7 @@ from jaxrl.jedi.offline.config import any_config
 from jaxrl.jedi.training.checkpoints import restore_agent
 from jaxrl.jedi.training.loop import train
 from jaxrl.train.metrics import read_metrics
-from tests.jaxrl.jedi import small_run
+from tests.jaxrl.jedi import small_agent, small_run
 
 STORED = Path(__file__).parent / "data" / "run_of_version_0_1"
 
@@ -32,7 +33,8 @@ def test_its_configuration_is_that_of_today(folder):
     fields = json.loads((folder / "config.json").read_text())
     assert "temperature" not in fields["game"]  # it is an old one
     config = any_config(folder)
-    assert config.game == small_run.CONFIG.game and config.agent == small_run.CONFIG.agent
+    today = replace(small_run.CONFIG.agent, behavior=small_agent.CONFIG.behavior)  # newer settings
+    assert config.game == small_run.CONFIG.game and config.agent == today
     assert config.schedule == small_run.until(small_run.CONFIG, 96).schedule
 
 

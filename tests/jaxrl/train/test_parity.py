@@ -16,8 +16,6 @@ from jaxrl.train.parallel import platform
 from tests.jaxrl.jedi import small_agent
 from tests.jaxrl.train.test_parallel import STEPS
 
-CONFIG = replace(small_agent.CONFIG, precision="float32")
-
 
 def cpu() -> jax.Device:
     try:
@@ -30,9 +28,14 @@ def after(name: str, device: jax.Device, seed: int = 1):
     """State and metrics after two steps (the first has learning rate 0), computed on a device, as
     host arrays.
     """
-    step, leading, size = STEPS[name]
+    step, leading, size, config = STEPS[name]
     with jax.default_device(cpu()):  # the same numbers to begin with
-        state = init(CONFIG, small_agent.ACTIONS, small_agent.FRAME, jax.random.key(0))
+        state = init(
+            replace(config, precision="float32"),
+            small_agent.ACTIONS,
+            small_agent.FRAME,
+            jax.random.key(0),
+        )
         batch = small_agent.segments(jax.random.key(seed), leading, size)
         keys = jax.random.split(jax.random.key(2))
     state, batch, keys = jax.device_put((state, batch, keys), device)
