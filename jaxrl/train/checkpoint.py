@@ -71,6 +71,19 @@ def _score(metrics: dict[str, float]) -> float:
     return metrics.get("score", -math.inf)
 
 
+def _check_name(folder: Path) -> None:
+    """Refuse a path with letters that Python could not decode, as in a locale without UTF-8: the
+    libraries that write checkpoints take UTF-8 only, and would fail after the first epoch.
+    """
+    try:
+        str(folder).encode()
+    except UnicodeEncodeError:
+        raise UserError(
+            f"{str(folder)!a} has letters that are not readable in this locale: set "
+            "LC_ALL=C.UTF-8, or name a folder in plain letters"
+        ) from None
+
+
 class Checkpoints:
     """The checkpoints of one run folder."""
 
@@ -80,7 +93,12 @@ class Checkpoints:
         With `read_only` nothing is touched: a training that is writing there is not disturbed. Of
         several processes, each opens by itself, and all but one `read_only`: what is saved is on
         every one of them.
+
+        Raises:
+          UserError: the folder cannot be made or written, or its name cannot be given to the
+            libraries that write checkpoints.
         """
+        _check_name(folder)
         import orbax.checkpoint as ocp  # slow to import
 
         logging.getLogger("absl").setLevel(

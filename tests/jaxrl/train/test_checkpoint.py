@@ -284,3 +284,11 @@ def test_scores_are_plain_json(store):
     store.save(1, {"a": jnp.zeros(1)}, {}, score=2.5)
     store.wait()
     assert json.loads((store.folder / "1" / "metrics" / "metrics").read_text()) == {"score": 2.5}
+
+
+def test_a_path_that_was_not_decoded_is_refused_at_once(tmp_path):
+    """In a locale without UTF-8 an argument keeps the bytes of its letters."""
+    folder = tmp_path / "l\udcc3\udca4uft"
+    with pytest.raises(UserError, match=r"l\\udcc3\\udca4uft' has letters .* set LC_ALL=C.UTF-8"):
+        Checkpoints(folder)
+    assert not list(tmp_path.iterdir())
