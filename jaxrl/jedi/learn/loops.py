@@ -15,7 +15,7 @@ import jax.numpy as jnp
 from jax.sharding import Mesh
 
 from jaxrl.jedi.agent import AgentSpec, AgentState
-from jaxrl.jedi.config import AgentConfig, RewardEndLearning
+from jaxrl.jedi.config import AgentConfig, BehaviorLearning, RewardEndLearning
 from jaxrl.jedi.learn.actor_critic import update_actor_critic
 from jaxrl.jedi.learn.decoder import update_decoder
 from jaxrl.jedi.learn.reward_end import update_reward_end
@@ -40,14 +40,20 @@ class Phase(NamedTuple):
     """Rows of a segment."""
 
 
+def preferring_if_asked(
+    drawer: Drawer,
+    learning: RewardEndLearning | BehaviorLearning,
+    preferred: Callable | None = None,
+) -> Drawer:
+    """`drawer`, with the preference that the settings ask for, if any (see `preferring`)."""
+    if learning.candidates == 1 or learning.preference == 1:
+        return drawer
+    return preferring(drawer, learning.candidates, learning.preference, preferred)
+
+
 def reward_end_drawer(learning: RewardEndLearning) -> Drawer:
     """Segments around a step, with a preference for rewards and ends if one is asked for."""
-    plain = learning.candidates == 1 or learning.preference == 1
-    return (
-        buffer.draw_around
-        if plain
-        else preferring(buffer.draw_around, learning.candidates, learning.preference)
-    )
+    return preferring_if_asked(buffer.draw_around, learning)
 
 
 def start_drawer(spec: AgentSpec) -> Drawer:
@@ -58,11 +64,7 @@ def start_drawer(spec: AgentSpec) -> Drawer:
     longer = start_rows(spec) > spec.config.context
     drawer = partial(buffer.draw_start, reach=1) if longer else buffer.draw_start
     learning = spec.config.behavior
-    if learning.candidates == 1 or learning.preference == 1:
-        return drawer
-    return preferring(
-        drawer, learning.candidates, learning.preference, event_ahead(learning.horizon)
-    )
+    return preferring_if_asked(drawer, learning, event_ahead(learning.horizon))
 
 
 def start_rows(spec: AgentSpec) -> int:
