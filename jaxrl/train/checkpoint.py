@@ -71,9 +71,12 @@ def _score(metrics: dict[str, float]) -> float:
     return metrics.get("score", -math.inf)
 
 
-def _check_name(folder: Path) -> None:
+def check_name(folder: Path) -> None:
     """Refuse a path with letters that Python could not decode, as in a locale without UTF-8: the
     libraries that write checkpoints take UTF-8 only, and would fail after the first epoch.
+
+    Raises:
+      UserError: it has such letters.
     """
     try:
         str(folder).encode()
@@ -98,7 +101,7 @@ class Checkpoints:
           UserError: the folder cannot be made or written, or its name cannot be given to the
             libraries that write checkpoints.
         """
-        _check_name(folder)
+        check_name(folder)
         import orbax.checkpoint as ocp  # slow to import
 
         logging.getLogger("absl").setLevel(

@@ -23,7 +23,7 @@ from jaxrl.jedi.training.replay_store import DeviceStore, Store, make_store
 from jaxrl.jedi.training.run import Counters, EpochSoFar, Session, fresh_agent
 from jaxrl.jedi.training.validate import batch_sizes, check
 from jaxrl.train import hosts
-from jaxrl.train.checkpoint import Checkpoints
+from jaxrl.train.checkpoint import Checkpoints, check_name
 from jaxrl.train.compiled import jit_once
 from jaxrl.train.config import differences, flatten, from_dict, to_dict
 from jaxrl.train.metrics import CompileCounter, MetricsLog, NoLog
@@ -113,9 +113,11 @@ class StoredConfig:
         """Make the folder of a new run, or check that of one that exists; returns its path.
 
         Raises:
-          UserError: see `open_run`; there are checkpoints, and nothing says of which configuration.
+          UserError: see `open_run` and `check_name`; there are checkpoints, and nothing says of
+            which configuration.
         """
         folder = resolve_path(run_dir)
+        check_name(folder)  # before config.json is written
         is_new = stored_config(folder) is None
         if is_new and has_checkpoints(folder):
             raise UserError(

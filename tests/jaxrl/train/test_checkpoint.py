@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from jaxrl.app.errors import UserError
+from jaxrl.jedi.training.setup import StoredConfig
 from jaxrl.train.checkpoint import Checkpoints, from_names, to_host, to_names
 
 
@@ -291,4 +292,6 @@ def test_a_path_that_was_not_decoded_is_refused_at_once(tmp_path):
     folder = tmp_path / "l\udcc3\udca4uft"
     with pytest.raises(UserError, match=r"l\\udcc3\\udca4uft' has letters .* set LC_ALL=C.UTF-8"):
         Checkpoints(folder)
+    with pytest.raises(UserError, match="has letters"):
+        StoredConfig({}, (), dict).begin(folder)
     assert not list(tmp_path.iterdir())
