@@ -33,6 +33,10 @@ class ActorCriticConfig:
     `widths`; or convolutions whose features count the same wherever on the map they are
     (`PooledActorCritic`).
     """
+    heads_read_features: bool = False
+    """The two heads read the features next to the LSTM's output, so that these are learned sooner.
+    Those of kind "pooled" always do. Our choice.
+    """
 
 
 class PolicyOutput(NamedTuple):
@@ -94,7 +98,9 @@ class ActorCritic(nn.Module):
 
     def known(self, hidden, features):
         """Choose what the heads read: of the LSTM's output `[..., D]` and features `[..., F]`."""
-        return hidden
+        if self.config.kind != "pooled" and not self.config.heads_read_features:
+            return hidden
+        return jnp.concatenate([hidden, features], axis=-1).astype(jnp.float32)
 
     def step(self, state: LSTMState, z):
         """One map `[..., H, W, C]`: `(next state, PolicyOutput)`."""
@@ -130,7 +136,3 @@ class PooledActorCritic(ActorCritic):
         """`[..., H, W, C] -> [..., 2 D]`, D the last of `widths`; float32."""
         x = silu(self.local_features(z)).astype(jnp.float32)
         return jnp.concatenate([x.max((-3, -2)), x.mean((-3, -2))], axis=-1)
-
-    def known(self, hidden, features):
-        """Both, `[..., D + F]`."""
-        return jnp.concatenate([hidden.astype(jnp.float32), features], axis=-1)

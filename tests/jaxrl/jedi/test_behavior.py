@@ -14,7 +14,8 @@ from jaxrl.diffusion.sample import Churn
 from jaxrl.jedi import agent as agents
 from jaxrl.jedi.imagination import imagine, prepare
 from jaxrl.jedi.learn.actor_critic import behavior_loss, replay_value_loss, update_actor_critic
-from jaxrl.jedi.nets.actor_critic import ActorCriticConfig, PooledActorCritic
+from jaxrl.jedi.nets.actor_critic import ActorCritic, ActorCriticConfig, PooledActorCritic
+from jaxrl.jedi.nets.dense import DenseActorCritic
 from jaxrl.jedi.presets import as_pixel
 from jaxrl.nn.recurrent import LSTMState
 from jaxrl.rl.losses import actor_critic_loss
@@ -312,9 +313,19 @@ def test_a_pooled_policy_acts_alike_wherever_on_the_map_something_is():
     assert float(jnp.abs(two.logits - first.logits).max()) > 1e-3
 
 
-def test_the_heads_of_a_pooled_policy_read_its_features_beside_its_memory():
-    config = ActorCriticConfig((6,), (False,), lstm_width=4, kind="pooled")
-    model, keys = PooledActorCritic(config, 3), jax.random.split(jax.random.key(3), 3)
+READ_BOTH = [
+    (PooledActorCritic, ActorCriticConfig((6,), (False,), lstm_width=4, kind="pooled")),
+    (
+        DenseActorCritic,
+        ActorCriticConfig((6,), lstm_width=4, kind="dense", heads_read_features=True),
+    ),
+    (ActorCritic, ActorCriticConfig((6,), (False,), lstm_width=4, heads_read_features=True)),
+]
+
+
+@pytest.mark.parametrize(("kind", "config"), READ_BOTH, ids=["pooled", "dense", "conv"])
+def test_the_heads_read_the_features_as_well_as_the_memory(kind, config):
+    model, keys = kind(config, 3), jax.random.split(jax.random.key(3), 3)
     maps = jax.random.normal(keys[0], (2, 5, 5, 3))
     memory = LSTMState.zeros((2,), 4)
     params = model.init(keys[1], memory, maps[:, None])["params"]
@@ -328,6 +339,15 @@ def test_the_heads_of_a_pooled_policy_read_its_features_beside_its_memory():
     assert float(jnp.ptp(logits(only_features), axis=0).max()) > 1e-2
     both = logits(only_features) + logits(kernel.at[4:].set(0.0))
     np.testing.assert_allclose(logits(kernel), both, atol=1e-5)
+
+
+@pytest.mark.parametrize(("kind", "config"), READ_BOTH[1:], ids=["dense", "conv"])
+def test_by_default_the_heads_read_the_memory_alone(kind, config):
+    """Parameters of runs and agents that were stored before fit."""
+    model = kind(replace(config, heads_read_features=False), 3)
+    maps, memory = jnp.zeros((2, 1, 5, 5, 3)), LSTMState.zeros((2,), 4)
+    params = model.init(jax.random.key(0), memory, maps)["params"]
+    assert params["actor_linear"]["kernel"].shape == (4, 3)
 
 
 PLACES = ((4, 4), (4, 7), (7, 5))
