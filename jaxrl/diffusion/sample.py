@@ -106,7 +106,12 @@ def sample(
         jnp.asarray(added, jnp.float32),
     )
     inputs = (*levels, churn_noise if churn.s_churn > 0 else None)
-    if order == 1:
+    if len(sigmas) == 2:
+        # A carry would take the batch axes of the result: under a vmap over what only conditions
+        # the denoiser (actions), whatever it computes from x0 would be computed for each.
+        x, last = scan_step(euler_step)(x0, jax.tree.map(lambda a: a[0], inputs))
+        path = last[None]
+    elif order == 1:
         x, path = jax.lax.scan(scan_step(euler_step), x0, inputs)
     else:
         x, path = jax.lax.scan(scan_step(heun_step), x0, jax.tree.map(lambda a: a[:-1], inputs))
