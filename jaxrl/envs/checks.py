@@ -4,12 +4,14 @@ A reward that is not a number would otherwise become a class of the reward model
 another kind would fail far from its cause, or not at all.
 """
 
+import traceback
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from jaxrl.app.errors import UserError
+from jaxrl.app.errors import UserError, first_line
+from jaxrl.app.progress import log
 from jaxrl.envs.protocol import GameError, HostEnv, Transition
 
 
@@ -60,6 +62,70 @@ def frame_like(value: Any, shape: tuple[int, ...], dtype: Any, where: str) -> np
     return frame
 
 
+def attempt(what: str, run: Callable[[], Any]) -> Any:
+    """Run code of a game; whatever it raises becomes a sentence.
+
+    Args:
+      what: the game and the call, for the message.
+      run: the call.
+
+    Raises:
+      UserError: what `run` raised, if it was one.
+      GameError: it raised anything else, `SystemExit` too.
+    """
+    try:
+        return run()
+    except UserError:
+        raise
+    except (Exception, SystemExit) as error:  # a game of the user may raise anything
+        raise raised(what, error) from error
+
+
+def raised(what: str, error: BaseException) -> GameError:
+    """Error that says what a call of a game raised, and where."""
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    return GameError(
+        f"{what} raised {type(error).__name__}: {first_line(error)} ({last.filename}, "
+        f"line {last.lineno})"
+    )
+
+
+def transition(after: Any, where: str) -> Transition:
+    """Return the result of a step whose kind and flags are right; its frame is not looked at.
+
+    Raises:
+      GameError: a field is missing, the reward is no finite number, a flag is neither true nor
+        false, or a game is over with neither end nor trunc.
+    """
+    missing = [name for name in Transition._fields if not hasattr(after, name)]
+    if missing:
+        raise GameError(
+            f"{where} returned a {type(after).__name__} without {missing[0]}: return a Transition "
+            "(jaxrl/envs/protocol.py)"
+        )
+    end, trunc = flag(after.end, "end", where), flag(after.trunc, "trunc", where)
+    over = flag(after.game_over, "game_over", where)
+    if over and not (end or trunc):
+        raise GameError(
+            f"{where} returned game_over with neither end nor trunc: set end where the game is "
+            "lost or won, trunc where it was only cut"
+        )
+    return Transition(after.frame, finite_reward(after.reward, where), end, trunc, over)
+
+
+def saved_arrays(saved: Any, where: str) -> dict[str, np.ndarray]:
+    """Return what a game saved, as arrays by name.
+
+    Raises:
+      GameError: it is no dictionary of arrays by name.
+    """
+    if isinstance(saved, dict) and all(isinstance(name, str) for name in saved):
+        arrays = {name: np.asarray(value) for name, value in saved.items()}
+        if all(array.dtype != object for array in arrays.values()):
+            return arrays
+    raise GameError(f"{where} returned a {type(saved).__name__}: return a dictionary of arrays")
+
+
 def old_gym(name: str, sign: str) -> UserError:
     """Error for an environment with the interface of gym before version 0.26.
 
@@ -98,45 +164,33 @@ class CheckedGame:
     def reset(self, seed: int) -> np.ndarray:
         """Begin a game."""
         self.steps = 0
-        frame = self._call("reset", lambda: self.env.reset(seed))
-        return frame_like(frame, self.frame_shape, np.uint8, f"{self.name}: reset")
+        where = f"{self.name}: reset"
+        frame = attempt(where, lambda: self.env.reset(seed))
+        return frame_like(frame, self.frame_shape, np.uint8, where)
 
     def step(self, action: int) -> Transition:
         """Take one step."""
         self.steps += 1
         where = f"{self.name}: step {self.steps} of a game"
-        after = self._call(f"step {self.steps} of a game", lambda: self.env.step(action))
-        return Transition(
-            frame_like(after.frame, self.frame_shape, np.uint8, where),
-            finite_reward(after.reward, where),
-            flag(after.end, "end", where),
-            flag(after.trunc, "trunc", where),
-            flag(after.game_over, "game_over", where),
-        )
-
-    def _call(self, what: str, run: Callable[[], Any]) -> Any:
-        try:
-            return run()
-        except UserError:
-            raise
-        except Exception as error:  # a game of the user may raise anything
-            reason = (str(error).strip().splitlines() or ["no message"])[0][:300]
-            raise GameError(
-                f"{self.name}: {what} raised {type(error).__name__}: {reason}"
-            ) from error
+        after = transition(attempt(where, lambda: self.env.step(action)), where)
+        return after._replace(frame=frame_like(after.frame, self.frame_shape, np.uint8, where))
 
     def save(self) -> dict[str, np.ndarray]:
         """All that `restore` needs."""
-        return self.env.save()
+        where = f"{self.name}: save"
+        return saved_arrays(attempt(where, self.env.save), where)
 
     def restore(self, saved: dict[str, np.ndarray]) -> None:
         """Continue from a saved point."""
         self.steps = 0
-        self._call("restoring a game", lambda: self.env.restore(saved))
+        attempt(f"{self.name}: restoring a game", lambda: self.env.restore(saved))
 
     def close(self) -> None:
-        """Close the game."""
-        self.env.close()
+        """Close the game; a failure is only worth a warning, since all is done."""
+        try:
+            attempt(f"{self.name}: close", self.env.close)
+        except UserError as error:
+            log(f"warning: {error}")
 
 
 def checked(env: HostEnv) -> CheckedGame:

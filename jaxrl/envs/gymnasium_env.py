@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from jaxrl.app.errors import UserError
-from jaxrl.envs.checks import finite_reward, flag, old_gym
+from jaxrl.app.errors import UserError, first_line
+from jaxrl.envs.checks import finite_reward, flag, old_gym, raised
 from jaxrl.envs.observations import rgb_from
-from jaxrl.envs.protocol import NotReproducible, Transition
+from jaxrl.envs.protocol import GameError, NotReproducible, Transition
 from jaxrl.envs.resize import resize_area
 
 
@@ -76,10 +76,16 @@ class GymnasiumEnv:
         self._actions.append(int(action))
         start = int(getattr(self._env.action_space, "start", 0))
         result = self._env.step(start + int(action))
+        where = f"{self.name}: step {len(self._actions)} of a game"
         if isinstance(result, tuple) and len(result) == 4:
             raise old_gym(self.name, "step returns 4 values, not 5")
+        if not isinstance(result, tuple) or len(result) != 5:
+            size = f" of {len(result)}" if isinstance(result, tuple) else ""
+            raise GameError(
+                f"{where} returned a {type(result).__name__}{size}: return (observation, reward, "
+                "terminated, truncated, info)"
+            )
         observation, reward, terminated, truncated, _ = result
-        where = f"{self.name}: step {len(self._actions)} of a game"
         end, trunc = flag(terminated, "terminated", where), flag(truncated, "truncated", where)
         return Transition(
             self._see(observation, where), finite_reward(reward, where), end, trunc, end or trunc
@@ -110,10 +116,6 @@ class GymnasiumEnv:
         self._env.close()
 
 
-def _first_line(error: Exception) -> str:
-    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-
-
 def _made(env_id: str):
     try:
         import gymnasium
@@ -127,10 +129,12 @@ def _made(env_id: str):
         return gymnasium.make(env_id)
     except gymnasium.error.Error as error:
         raise UserError(
-            f"Gymnasium cannot make {env_id} ({_first_line(error)}): check the id and install its "
+            f"Gymnasium cannot make {env_id} ({first_line(error)}): check the id and install its "
             "package"
         ) from None
     except ImportError as error:
         raise UserError(
-            f"{env_id} needs a package that is not installed ({_first_line(error)})"
+            f"{env_id} needs a package that is not installed ({first_line(error)})"
         ) from None
+    except Exception as error:  # its constructor may raise anything
+        raise raised(f"{env_id}: gymnasium.make", error) from error

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxrl.app.errors import UserError
+from jaxrl.envs.checks import attempt
 from jaxrl.envs.protocol import JaxEnv, Transition
 
 PREFIX = "gymnax:"
@@ -52,7 +53,7 @@ def gymnax_env(name: str, frame_size: int) -> JaxEnv:
         raise UserError(
             f"{PREFIX}{name} has observations of shape {list(shape)}, not maps [rows, columns, "
             f"channels] with at most {len(COLORS)} channels: write a JaxEnv that draws it "
-            "(docs/your_game.md)"
+            "(docs/your_data.md)"
         )
     if not hasattr(actions, "n"):
         raise UserError(f"{PREFIX}{name} has continuous actions: only numbered ones can be learned")
@@ -104,7 +105,7 @@ def _made(name: str):
         raise UserError(
             f"gymnax has no environment {name!r}: did you mean {', '.join(near or drawn)}?"
         )
-    env, params = gymnax.make(name)
+    env, params = attempt(f"{PREFIX}{name}: gymnax.make", lambda: gymnax.make(name))
     if not hasattr(env, "is_truncated"):
         raise UserError(
             "this gymnax is older than 1.0, which does not tell an end from a time limit: "

@@ -71,11 +71,16 @@ def _from_image(space, name: str, seen: str = "o") -> ToFrame:
     from gymnasium.spaces import Box
 
     shape, dtype = getattr(space, "shape", None) or (), getattr(space, "dtype", None)
-    if not isinstance(space, Box) or len(shape) not in (2, 3) or not _is_pixels(space):
+    if not isinstance(space, Box) or len(shape) not in (2, 3):
         raise UserError(
-            f"{name} observes {space}, not images (uint8, or floats from 0 to 1; height x width x "
-            "3): wrap it, gymnasium.wrappers.AddRenderObservation(env), under an id or function of "
-            "your own, or choose another environment"
+            f"{name} observes {space}, not images (height x width x 3): wrap it, "
+            "gymnasium.wrappers.AddRenderObservation(env), under an id or function of your own, or "
+            "choose another environment"
+        )
+    if not _is_pixels(space):
+        raise UserError(
+            f"{name} observes {space}, numbers of another range than images (uint8 from 0 to 255, "
+            f"or floats from 0 to 1): if it is an image, wrap it, {_to_pixels(space, seen)}"
         )
     channels_first = len(shape) == 3 and shape[-1] not in (1, 3) and shape[0] in (1, 3)
     if len(shape) == 3 and shape[-1] not in (1, 3) and not channels_first:
@@ -96,10 +101,24 @@ def _from_image(space, name: str, seen: str = "o") -> ToFrame:
 
 
 def _is_pixels(space) -> bool:
+    low, high = _range_of(space)
     if space.dtype == np.uint8:
-        return True
-    low, high = float(np.min(space.low)), float(np.max(space.high))
+        return high == 255  # a map of small numbers would be black
     return np.dtype(space.dtype).kind == "f" and low == 0 and high == 1
+
+
+def _range_of(space) -> tuple[float, float]:
+    return float(np.min(space.low)), float(np.max(space.high))
+
+
+def _to_pixels(space, seen: str) -> str:
+    """Call of the wrapper that brings an image of another range to uint8."""
+    low, high = _range_of(space)
+    bounded = np.isfinite([low, high]).all() and high > low and (low, high) != (0, 255)
+    scaled = f"({seen} - {low:g}) * {255 / (high - low):g}" if bounded else seen
+    frame = f"gymnasium.spaces.Box(0, 255, {space.shape}, np.uint8)"
+    values = f"np.clip({scaled}, 0, 255).astype(np.uint8)"
+    return f"gymnasium.wrappers.TransformObservation(env, lambda o: {values}, {frame})"
 
 
 def _several_ways(shape: tuple[int, ...], dtype: np.dtype, seen: str) -> str:

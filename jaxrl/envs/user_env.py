@@ -11,8 +11,8 @@ import jax
 import numpy as np
 
 from jaxrl.app.errors import UserError
-from jaxrl.envs.checks import old_gym
-from jaxrl.envs.protocol import HostEnv, JaxEnv
+from jaxrl.envs.checks import attempt, old_gym, raised, saved_arrays
+from jaxrl.envs.protocol import HostEnv, JaxEnv, Transition
 
 _jax_games: dict[tuple[str, int], JaxEnv] = {}
 """Games in JAX already made: one object each, so that programs compiled for it are found again."""
@@ -36,13 +36,16 @@ def load(path: str, frame_size: int, image_key: str | None = None) -> JaxEnv | H
     a `gymnasium.Env` (its images are resized), a new one at every call.
 
     Raises:
-      UserError: there is no such module or attribute, or what it returns is no game with such
-        frames.
+      UserError: there is no such module or attribute, it fails, or what it returns is no game with
+        such frames.
     """
     if (path, frame_size) in _jax_games:
         return _jax_games[path, frame_size]
     factory = _find(path)
-    game = factory(frame_size=frame_size) if _takes(factory, "frame_size") else factory()
+    given = {"frame_size": frame_size} if _takes(factory, "frame_size") else {}
+    game = attempt(f"{path}: making the game", lambda: factory(**given))
+    if game is None:
+        raise UserError(f"{path} returned nothing: it must return the game")
     if isinstance(game, JaxEnv):
         _check_jax(path, game, frame_size)
         return _jax_games.setdefault((path, frame_size), game)
@@ -73,6 +76,12 @@ def _find(path: str):
         raise UserError(
             f"{path}: {module} needs the module {error.name}, which is not installed"
         ) from None
+    except SyntaxError as error:
+        raise UserError(
+            f"{path}: {error.filename}, line {error.lineno}, is no Python ({error.msg})"
+        ) from None
+    except Exception as error:  # a module of the user may raise anything
+        raise raised(f"{path}: importing {module}", error) from error
     for name in attribute.split("."):
         if not hasattr(found, name):
             raise UserError(
@@ -91,10 +100,7 @@ def _takes(factory, name: str) -> bool:
         parameters = inspect.signature(factory).parameters.values()
     except (TypeError, ValueError):
         return False
-    return any(
-        parameter.name == name or parameter.kind is parameter.VAR_KEYWORD
-        for parameter in parameters
-    )
+    return any(parameter.name == name for parameter in parameters)
 
 
 def _is_gymnasium(game) -> bool:
@@ -109,7 +115,12 @@ def _refuse_gym(path: str, game) -> None:
     names = ("observation_space", "action_space", "reset", "step")
     if not all(hasattr(game, name) for name in names) or hasattr(game, "num_actions"):
         return
-    found = game.reset()
+    if hasattr(game, "num_envs"):
+        raise UserError(
+            f"{path} returned a {type(game).__name__}, a vector of environments: return one "
+            "environment; --game.num-envs says how many are played at once"
+        )
+    found = attempt(f"{path}: reset", game.reset)
     if not isinstance(found, tuple) or len(found) != 2:
         raise old_gym(f"{path} returned a {type(game).__name__}, which", "reset returns no info")
     raise UserError(
@@ -141,16 +152,18 @@ def _check_host(path: str, game, frame_size: int) -> None:
             "return a JaxEnv, a HostEnv "
             "(jaxrl/envs/protocol.py) or a gymnasium.Env"
         )
-    frame = np.asarray(game.reset(0))
+    frame = np.asarray(attempt(f"{path}: reset", lambda: game.reset(0)))
     _check_frame(path, game, frame.shape, frame.dtype, frame_size)
+    where = f"{path}: save"
+    saved_arrays(attempt(where, game.save), where)
 
 
 def _check_jax(path: str, game: JaxEnv, frame_size: int) -> None:
-    key = jax.eval_shape(lambda: jax.random.key(0))
-    state, frame = jax.eval_shape(game.reset, key)
+    key, action = jax.eval_shape(lambda: jax.random.key(0)), jax.ShapeDtypeStruct((), np.int32)
+    state, frame = _traced_pair(f"{path}: reset", game.reset, key)
     _check_frame(path, game, frame.shape, frame.dtype, frame_size)
-    action = jax.ShapeDtypeStruct((), np.int32)
-    after_state, after = jax.eval_shape(game.step, state, action, key)
+    after_state, after = _traced_pair(f"{path}: step", game.step, state, action, key)
+    _check_transition(path, after)
 
     def shapes(tree):
         return jax.tree.map(lambda leaf: (leaf.shape, leaf.dtype), tree)
@@ -163,6 +176,32 @@ def _check_jax(path: str, game: JaxEnv, frame_size: int) -> None:
             "must be alike"
         )
     _check_frame(path, game, after.frame.shape, after.frame.dtype, frame_size)
+
+
+def _traced_pair(what: str, function, *arguments):
+    """Shapes and dtypes of the two things that a function of a `JaxEnv` returns."""
+    found = attempt(what, lambda: jax.eval_shape(function, *arguments))
+    if not isinstance(found, tuple) or len(found) != 2:
+        raise UserError(
+            f"{what} returns a {type(found).__name__}: it must return the state and "
+            "what is seen (JaxEnv in jaxrl/envs/protocol.py)"
+        )
+    return found
+
+
+def _check_transition(path: str, after) -> None:
+    if not isinstance(after, Transition):
+        raise UserError(
+            f"{path}: step returns a {type(after).__name__} with the state: return a Transition "
+            "(jaxrl/envs/protocol.py)"
+        )
+    for name in ("reward", "end", "trunc", "game_over"):
+        value, number = getattr(after, name), name == "reward"
+        if value.shape != () or value.dtype.kind not in ("fi" if number else "b"):
+            raise UserError(
+                f"{path}: step returns {name} {value.dtype} {list(value.shape)}: it must be "
+                f"{'float32' if number else 'bool'} []"
+            )
 
 
 def _check_frame(path: str, game, shape, dtype, frame_size: int) -> None:

@@ -23,7 +23,7 @@ from jaxrl.jedi.agent import AgentState
 from jaxrl.jedi.config import GateConfig
 from jaxrl.jedi.learn.gate import GateResult, draw_endings, passes, run_gate
 from jaxrl.jedi.learn.loops import PHASES, UpdateStats, phases_of, purpose_key, run_phase
-from jaxrl.jedi.play.collect import Exploration, Games, Players, play
+from jaxrl.jedi.play.collect import Exploration, Games, Players, play, sound
 from jaxrl.replay import buffer
 from jaxrl.replay.buffer import Replay
 from jaxrl.train.parallel import over_members
@@ -76,8 +76,8 @@ class EpochRecord(NamedTuple):
     """bool scalar, the gate is open after this epoch's test."""
     games: Games | None = None
     """The games that finished; None without play."""
-    rewards_finite: jax.Array | bool = True
-    """bool scalar; what was learned from other rewards is worth nothing."""
+    play_sound: jax.Array | bool = True
+    """bool scalar, every step was `sound`; what was learned from others is worth nothing."""
 
 
 def run_epoch(
@@ -162,7 +162,7 @@ def play_and_learn(
         env_steps=run.env_steps + chunk.action.size,
     )
     run, record = run_epoch(run, epoch_key, counts, plan.gate)
-    return run, record._replace(games=games, rewards_finite=jnp.isfinite(chunk.reward).all())
+    return run, record._replace(games=games, play_sound=sound(chunk, games.finished).all())
 
 
 def run_epochs(

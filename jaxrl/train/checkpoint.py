@@ -202,13 +202,22 @@ class Checkpoints:
             template, stored["arrays"], f"checkpoint {self.folder / str(step)}"
         ), stored["record"]
 
+    def declared(self, step: int) -> dict[tuple[str, ...], Any]:
+        """Return what a checkpoint says of its arrays, by names of fields: each has a `shape` and a
+        `dtype`. No array is read.
+
+        Raises:
+          UserError: it is damaged.
+        """
+        with self._refusing(step):
+            folder = self.folder / str(step) / "arrays"
+            return flatten_dict(self._ocp.StandardCheckpointHandler().metadata(folder).tree)
+
     def _check_sizes(self, step: int, named: dict[str, Any]) -> None:
         """Refuse arrays that declare other shapes, or larger chunks, than wanted: orbax would take
         memory for whatever they declare, and the process would die of it.
         """
-        with self._refusing(step):
-            folder = self.folder / str(step) / "arrays"
-            declared = flatten_dict(self._ocp.StandardCheckpointHandler().metadata(folder).tree)
+        declared = self.declared(step)
         for name, array in flatten_dict(named).items():
             if name not in declared:
                 continue  # orbax, or `from_names`, says so
@@ -221,9 +230,9 @@ class Checkpoints:
                 or np.dtype(declared[name].dtype).itemsize > 16
             ):
                 raise UserError(
-                    f"checkpoint {folder.parent} declares {'/'.join(name)} of shape {shape} in "
-                    f"chunks of {tuple(chunk)}, not {array.shape}: it is damaged or of another "
-                    f"configuration: {self._remedy(step)}"
+                    f"checkpoint {self.folder / str(step)} declares {'/'.join(name)} of shape "
+                    f"{shape} in chunks of {tuple(chunk)}, not {array.shape}: it is damaged or of "
+                    f"another configuration: {self._remedy(step)}"
                 )
 
     def _restore(self, step, **items):
@@ -246,7 +255,7 @@ class Checkpoints:
     def _remedy(self, step: int) -> str:
         others = [s for s in self.steps() if s != step]
         otherwise = (
-            f"remove that folder to continue from step {others[-1]}"
+            f"move that folder away to continue from step {others[-1]}"
             if others
             else "start a new run with another --run-dir"
         )

@@ -14,7 +14,7 @@ import numpy as np
 from jaxrl.app.errors import UserError
 from jaxrl.app.progress import log
 from jaxrl.envs.make import make
-from jaxrl.envs.protocol import JaxEnv, MakeEnv
+from jaxrl.envs.protocol import GameError, JaxEnv, MakeEnv
 from jaxrl.jedi.offline import dataset as datasets
 from jaxrl.jedi.offline.config import (
     MAY_CHANGE,
@@ -98,6 +98,10 @@ def game_for(run_dir: str | Path, env: str | None) -> MakeEnv:
 
 class NoPlayers:
     """In the place of games in the middle of play."""
+
+    def count_restart(self, error: GameError) -> None:
+        """Raise the error of an evaluation's game: recorded play restarts nothing."""
+        raise error
 
     def close(self) -> None:
         """Nothing."""

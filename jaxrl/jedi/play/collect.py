@@ -2,7 +2,6 @@
 JAX, `HostPlayers` for emulators and Gymnasium environments.
 """
 
-import contextlib
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
@@ -13,8 +12,8 @@ import numpy as np
 from flax.traverse_util import flatten_dict, unflatten_dict
 
 from jaxrl.app.progress import log as log
-from jaxrl.envs.checks import checked
-from jaxrl.envs.protocol import GameError, HostEnv, JaxEnv, MakeEnv, NotReproducible
+from jaxrl.envs.checks import checked, transition
+from jaxrl.envs.protocol import GameError, HostEnv, JaxEnv, MakeEnv, NotReproducible, Transition
 from jaxrl.jedi.agent import AgentState, Observation, act, policy_memory
 from jaxrl.nn.recurrent import LSTMState
 from jaxrl.replay.buffer import Transitions
@@ -161,20 +160,33 @@ _play = jax.jit(play, static_argnums=(0, 4), donate_argnums=2)
 _new_players = JitOnCpu(new_players, ONCE, static_argnums=(0, 2))
 
 
-def played_until_bad(chunk: Transitions, game: str) -> GameError | None:
-    """Return an error if a reward of a chunk `[T, L]` is not finite, with the whole steps before it
+def sound(chunk: Transitions, game_over: jax.Array) -> jax.Array:
+    """Return which steps can be learned from, bool `[T, L]`: the reward is finite, and no game is
+    over with neither end nor trunc, which would join two games.
+
+    Args:
+      chunk: experience `[T, L]`.
+      game_over: bool `[T, L]`.
+    """
+    return jnp.isfinite(chunk.reward) & (~game_over | chunk.end | chunk.trunc)
+
+
+def played_until_bad(chunk: Transitions, game_over: jax.Array, game: str) -> GameError | None:
+    """Return an error if a step of a chunk `[T, L]` is not `sound`, with the whole steps before it
     as its `played`.
     """
-    bad = ~np.isfinite(np.asarray(chunk.reward))
+    bad = ~np.asarray(sound(chunk, game_over))
     if not bad.any():
         return None
     step, lane = np.argwhere(bad)[0]
-    value = float(np.asarray(chunk.reward)[step, lane])
-    return GameError(
-        f"{game}: step {step + 1} of this call, game {lane}, returned the reward {value}: it must "
-        "be one finite number",
-        (jax.tree.map(lambda a: a[:step], chunk), []),
+    fields = (None, chunk.reward, chunk.end, chunk.trunc, game_over)
+    row = Transition(
+        *(field if field is None else np.asarray(field)[step, lane].item() for field in fields)
     )
+    try:
+        transition(row, f"{game}: step {step + 1} of this call, game {lane},")
+    except GameError as error:
+        return GameError(str(error), (jax.tree.map(lambda a: a[:step], chunk), []))
 
 
 class JaxPlayers:
@@ -199,13 +211,14 @@ class JaxPlayers:
         games together.
 
         Raises:
-          GameError: a reward is not finite; all games begin anew, and the whole steps before it are
+          GameError: a step is not `sound`; all games begin anew, and the whole steps before it are
             its `played`.
         """
         numbers = Exploration(*map(jnp.float32, exploration(explore)))
         arguments = (self.env, agent, self.players, key, steps, numbers)
         self.players, transitions, games = _play(*arguments)
-        if (error := played_until_bad(transitions, self.env.name)) is not None:
+        error = played_until_bad(transitions, games.finished, self.env.name)
+        if error is not None:
             fresh = jax.random.fold_in(key, steps)
             self.players = _new_players(self.env, agent, len(self.to_cut), fresh)
             raise error
@@ -273,6 +286,29 @@ class HostPlayers:
         self.games[lane] += 1
         return self.envs[lane].reset(int(seed) % 2**31)
 
+    def _new_frame(self, lane: int) -> np.ndarray:
+        """First frame of a new game in a lane; a game that cannot begin is replaced."""
+        while True:
+            try:
+                return self._new_game(lane)
+            except GameError as error:
+                self._replace(lane, error)
+
+    def _replace(self, lane: int, error: GameError) -> None:
+        """Replace a game that failed by a new one, or give up if no restart is left."""
+        self.count_restart(error)
+        self.envs[lane].close()
+        self.envs[lane] = checked(self.make_env())
+
+    def count_restart(self, error: GameError) -> None:
+        """Use one of the restarts after an error, in play or in an evaluation; raise it if none is
+        left.
+        """
+        if self.restarts < 1:
+            raise error
+        self.restarts -= 1
+        log(f"warning: {error}; it begins anew ({self.restarts} restarts left)")
+
     def _new_games(self, lanes: Iterable[int]) -> np.ndarray:
         """First frames of new games in some lanes, wherever they are played."""
         own, lanes, error = {}, list(lanes), None
@@ -281,7 +317,7 @@ class HostPlayers:
                 self.games[lane] += 1  # another process begins it
                 continue
             try:
-                own[str(lane)] = self._new_game(lane)
+                own[str(lane)] = self._new_frame(lane)
             except GameError as failed:
                 error = error or failed
         found = exchange(own, error)
@@ -360,20 +396,14 @@ class HostPlayers:
         return np.array(actions)
 
     def _restart(self, lane: int, error: GameError, rows) -> None:
-        """Replace a game that failed by a new one, or give up if none is left."""
-        if self.restarts < 1:
-            raise error
-        self.restarts -= 1
-        log(f"warning: {error}; it begins anew ({self.restarts} restarts left)")
-        with contextlib.suppress(Exception):  # it is broken already
-            self.envs[lane].close()
-        self.envs[lane] = checked(self.make_env())
+        """Replace a game that failed in the middle of play by a new one, and begin it."""
+        self._replace(lane, error)
         if rows:
             rows[-1][4][lane] = not rows[-1][3][lane]  # the episode before was cut
         else:
             self.to_cut[lane] = True
         self.frame = self.frame.copy()
-        self.frame[lane], self.first[lane] = self._new_game(lane), True
+        self.frame[lane], self.first[lane] = self._new_frame(lane), True
         self.game_return[lane] = 0.0
 
     def _advance(self, outcomes, failed, actions, finished):

@@ -156,6 +156,7 @@ def restore(session: Session) -> None:
     for step in steps[:-1]:
         record = session.checkpoints.record(step)
         session.files[step] = _files_of(record)
+    check_actions(session.checkpoints, steps[-1], session.agent, session.env.name)
     template = {"agent": stored(session.agent), "index": session.store.index}
     tree, record = session.checkpoints.restore(template)
     session.files[steps[-1]] = _files_of(record)
@@ -172,6 +173,21 @@ def restore(session: Session) -> None:
     session.counters = Counters(**record["counters"])
     session.so_far = EpochSoFar.from_record(record["partial"])
     session.saved_heads = np.array(tree["index"].head)
+
+
+def check_actions(checkpoints: Checkpoints, step: int, agent: AgentState, game: str) -> None:
+    """Refuse a checkpoint of a game with another number of actions than `agent` is made for.
+
+    Raises:
+      UserError: the numbers differ, or the checkpoint is damaged.
+    """
+    bias = checkpoints.declared(step).get(("agent", "policy", "params", "actor_linear", "bias"))
+    if bias is not None and tuple(bias.shape) != (agent.spec.num_actions,):
+        raise UserError(
+            f"the run in {checkpoints.folder.parent} was trained with {bias.shape[0]} actions, and "
+            f"{game} has {agent.spec.num_actions} now: give the game its actions back, or begin a "
+            "new run with another --run-dir"
+        )
 
 
 def _read_games(path: Path) -> dict[str, np.ndarray]:
@@ -211,6 +227,7 @@ def restore_agent(
             "takes the last one"
         )
     fresh = fresh_agent(config, env)
+    check_actions(checkpoints, step or checkpoints.steps()[-1], fresh, env.name)
     template = {"agent": stored(fresh), "index": init_index(config.replay, config.game.num_envs)}
     tree, record = checkpoints.restore(template, step)
     checkpoints.close()

@@ -10,7 +10,8 @@ import jax
 import numpy as np
 
 from jaxrl.app.progress import Progress, duration
-from jaxrl.envs.protocol import JaxEnv
+from jaxrl.envs.checks import checked
+from jaxrl.envs.protocol import GameError, JaxEnv
 from jaxrl.jedi.diagnostics.collapse import context_gain, latent_statistics, linear_probe
 from jaxrl.jedi.learn.loops import purpose_key
 from jaxrl.jedi.play.evaluate import (
@@ -21,7 +22,7 @@ from jaxrl.jedi.play.evaluate import (
 )
 from jaxrl.jedi.training.checkpoints import save
 from jaxrl.jedi.training.replay_store import draw_for_monitor
-from jaxrl.jedi.training.run import EpochSoFar, Session
+from jaxrl.jedi.training.run import EpochSoFar, Session, close_games
 from jaxrl.train.signals import StopRequest
 
 
@@ -183,18 +184,28 @@ def evaluated(session: Session, last: bool, stop: StopRequest) -> dict[str, Any]
             play_games_at_once(session.env, session.agent, key, episodes, settings.max_steps)
         )
     else:
-        while len(session.eval_envs) < EVALUATION_LANES:
-            session.eval_envs.append(session.make_env())
-        with Progress("evaluation", episodes) as bar:
-
-            def tick(finished: int) -> bool:
-                bar.advance(finished)
-                return bool(stop)
-
-            played = play_host_games(
-                session.eval_envs, session.agent, key, episodes, settings.max_steps, tick
-            )
+        played = None
+        while played is None and not stop:
+            try:
+                played = played_outside(session, episodes, key, stop)
+            except GameError as error:
+                session.players.count_restart(error)
+                close_games(session)
     return None if played is None else summarize(game, *played, settings.max_steps)
+
+
+def played_outside(session: Session, episodes: int, key: jax.Array, stop: StopRequest):
+    """Returns and lengths of whole games outside JAX; None if stopped before they were over."""
+    while len(session.eval_envs) < EVALUATION_LANES:
+        session.eval_envs.append(checked(session.make_env()))
+    with Progress("evaluation", episodes) as bar:
+
+        def tick(finished: int) -> bool:
+            bar.advance(finished)
+            return bool(stop)
+
+        steps = session.config.evaluation.max_steps
+        return play_host_games(session.eval_envs, session.agent, key, episodes, steps, tick)
 
 
 def accounted(session: Session, seconds: dict[str, float]) -> dict[str, float]:

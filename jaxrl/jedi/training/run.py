@@ -154,11 +154,16 @@ def fresh_agent(config: JediConfig, env) -> AgentState:
         raise UserError(str(error)) from None
 
 
+def close_games(session: Session) -> None:
+    """Close the games of evaluations; the next one makes new ones."""
+    while session.eval_envs:
+        session.eval_envs.pop().close()
+
+
 def close(session: Session) -> None:
     """Wait for what is being written, and close everything, even if a part of it fails."""
     with contextlib.ExitStack() as stack:
-        for env in session.eval_envs:
-            stack.callback(env.close)
+        stack.callback(close_games, session)
         stack.callback(session.players.close)
         stack.callback(session.log.close)
         stack.callback(session.checkpoints.close)

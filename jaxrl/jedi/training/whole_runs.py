@@ -100,12 +100,17 @@ def take_over(session: Session, run: Run) -> None:
 def note_epoch(session: Session, record: EpochRecord) -> None:
     """Count one epoch of the program in the session's record."""
     bad = [name for name, tally in record.tallies.items() if int(tally.first_bad) != NEVER]
-    if bad or not bool(record.rewards_finite):
-        what = f"training of {bad[0]}" if bad else f"{session.env.name}"
+    if bad or not bool(record.play_sound):
+        what = (
+            f"training of {bad[0]} gave a number that is not finite"
+            if bad
+            else f"{session.env.name} gave a reward that is not finite, or game_over with neither "
+            "end nor trunc,"
+        )
         raise UserError(
-            f"{what} gave a number that is not finite in epoch {session.counters.epoch + 1}, in "
-            "the middle of --program run: the last checkpoint is still good, and the same command "
-            "with --program auto stops at the very step"
+            f"{what} in epoch {session.counters.epoch + 1}, in the middle of --program run: the "
+            "last checkpoint is still good, and the same command with --program auto stops at the "
+            "very step"
         )
     games = record.games
     session.so_far.returns += [float(r) for r in games.game_return[games.finished]]

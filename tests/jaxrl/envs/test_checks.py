@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from jaxrl.envs.catch import catch
-from jaxrl.envs.checks import CheckedGame, checked, finite_reward, flag, frame_like
+from jaxrl.envs.checks import CheckedGame, checked, finite_reward, flag, frame_like, saved_arrays
 from jaxrl.envs.protocol import GameError
 from jaxrl.envs.single import SingleGame
 
@@ -62,13 +62,20 @@ class Bad(SingleGame):
             return after
         if self.how == "raise":
             raise ConnectionError("simulator went away\nand more")
+        if self.how == "exit":
+            raise SystemExit(3)
+        if self.how == 5:
+            return 5
         return after._replace(**self.how)
 
 
 @pytest.mark.parametrize(
     "how, sentence",
     [
-        ("raise", "catch: step 3 of a game raised ConnectionError: simulator went away$"),
+        ("raise", r"catch: step 3 of a game raised ConnectionError: simulator went away \(.*py, "),
+        ("exit", "catch: step 3 of a game raised SystemExit: 3"),
+        (5, "catch: step 3 of a game returned a int without frame: return a Transition"),
+        ({"game_over": True, "end": False}, "returned game_over with neither end nor trunc"),
         ({"reward": float("nan")}, "catch: step 3 of a game returned the reward nan"),
         (
             {"frame": np.zeros((16, 16, 4), np.uint8)},
@@ -83,6 +90,20 @@ def test_the_step_is_named(how, sentence):
     env.step(1), env.step(1)
     with pytest.raises(GameError, match=sentence):
         env.step(1)
+
+
+def test_a_game_that_cannot_be_closed_is_only_worth_a_warning(capsys):
+    game = SingleGame(catch(16))
+    game.close = lambda: 1 / 0
+    checked(game).close()
+    assert "warning: catch: close raised ZeroDivisionError" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("saved", [None, {"a": {"b": 1}}, {1: np.zeros(2)}, [np.zeros(2)]])
+def test_only_arrays_by_name_can_be_saved(saved):
+    with pytest.raises(GameError, match="save returned a .*: return a dictionary of arrays"):
+        saved_arrays(saved, "mine: save")
+    assert saved_arrays({"a": 3, "b": np.zeros(2)}, "mine: save")["a"] == 3
 
 
 def test_a_good_game_is_not_changed():

@@ -9,7 +9,7 @@ from gymnasium.spaces import Box, Discrete
 
 from jaxrl.app.errors import UserError
 from jaxrl.envs.gymnasium_env import GymnasiumEnv
-from jaxrl.envs.protocol import NotReproducible
+from jaxrl.envs.protocol import GameError, NotReproducible
 from tests.tables import rows
 
 
@@ -45,6 +45,11 @@ class Noisy(gymnasium.Env):
         )
 
 
+class NeedsAnArgument(Noisy):
+    def __init__(self, level):
+        super().__init__()
+
+
 VARIANTS = {
     "NoisyRGB-v0": {},
     "NoisyGrey-v0": {"shape": (8, 6)},
@@ -53,6 +58,8 @@ VARIANTS = {
     "NoisyUnseeded-v0": {"seeded": False},
     "NoisyFloats-v0": {"space": Box(0.0, 1.0, (8, 6, 3), np.float32)},
     "NoisyFourChannels-v0": {"shape": (8, 6, 4)},
+    "NoisyCells-v0": {"space": Box(0, 1, (8, 6, 3), np.uint8)},
+    "NoisyWide-v0": {"space": Box(0.0, 255.0, (8, 6, 3), np.float32)},
     "NoisyVector-v0": {"space": Box(0, 255, (5,), np.uint8)},
     "NoisySteering-v0": {"actions": Box(-1.0, 1.0, (2,), np.float32)},
 }
@@ -62,7 +69,9 @@ VARIANTS = {
 def registered():
     for env_id, kwargs in VARIANTS.items():
         gymnasium.register(env_id, Noisy, kwargs=kwargs, disable_env_checker=True)
+    gymnasium.register("NoisyLevel-v0", NeedsAnArgument, disable_env_checker=True)
     yield
+    del gymnasium.registry["NoisyLevel-v0"]
     for env_id in VARIANTS:
         del gymnasium.registry[env_id]
 
@@ -153,6 +162,16 @@ def test_a_game_that_does_not_follow_its_seed_cannot_be_restored():
 def test_what_cannot_be_played_is_refused(env_id, sentence):
     with pytest.raises(UserError, match=sentence):
         GymnasiumEnv(env_id)
+
+
+@pytest.mark.parametrize("values", [None, (1, 2, 3, 4, 5, 6)])
+def test_a_step_that_returns_something_else_is_named(values):
+    game = Noisy()
+    game.step = lambda action: values
+    env = GymnasiumEnv("mine", 8, game)
+    env.reset(0)
+    with pytest.raises(GameError, match=r"mine: step 1 of a game returned a .*: return \(obs"):
+        env.step(0)
 
 
 def test_atari_through_gymnasium():

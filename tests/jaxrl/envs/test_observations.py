@@ -89,6 +89,28 @@ def test_the_wrapper_of_the_sentence_works(shape, among_others):
         assert env.reset(0).shape == (4, 4, 3) and env.step(1).frame.std() > 0
 
 
+@pytest.mark.parametrize(
+    "space",
+    [
+        Box(0, 1, (6, 8, 3), np.uint8),
+        Box(0, 7, (6, 8), np.uint8),
+        Box(0, 255, (6, 8, 3), np.float32),
+        Box(-1, 1, (6, 8, 3), np.float32),
+        Box(0, 1, (6, 8, 3), bool),
+        Box(-np.inf, np.inf, (6, 8, 3), np.float64),
+        Box(0, 65535, (3, 6, 8), np.uint16),
+    ],
+)
+def test_images_of_another_range_are_brought_to_pixels_by_the_wrapper_of_the_sentence(space):
+    with pytest.raises(UserError, match="numbers of another range than images") as refused:
+        GymnasiumEnv("game", 4, Shows(space))
+    call = re.search(r"gymnasium\.wrappers.*np\.uint8\)\)", str(refused.value)).group()
+    wrapped = eval(call, {"gymnasium": gymnasium, "np": np, "env": Shows(space)})
+    frame = GymnasiumEnv("game", 8, wrapped).reset(0)
+    bounded = np.isfinite(space.high).all()
+    assert frame.dtype == np.uint8 and (frame.std() > 20 if bounded else frame.max() > 0)
+
+
 @pytest.mark.parametrize("value", [np.nan, -0.1, 1.5])
 def test_floats_outside_of_their_range_are_refused(value):
     frame = np.full((6, 8, 3), value, np.float32)

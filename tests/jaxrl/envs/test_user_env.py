@@ -68,6 +68,17 @@ def test_a_module_that_needs_another_one_says_which(tmp_path, monkeypatch):
         (f"{HERE}:lying", r"frame_shape is \(8, 8, 3\), but frames have shape \(16, 16, 3\)"),
         (f"{HERE}:forgetful", "step returns a state of another structure, shape or dtype"),
         ("..:make", "is not a module's name"),
+        (f"{HERE}:long_reward", r"step returns reward float32 \[1\]: it must be float32 \[\]"),
+        (f"{HERE}:flag_as_reward", r"step returns reward bool \[\]: it must be float32"),
+        (f"{HERE}:number_as_flag", r"step returns end int32 \[\]: it must be bool"),
+        (f"{HERE}:plain_tuple", "step returns a tuple with the state: return a Transition"),
+        (f"{HERE}:three_things", "step returns a tuple: it must return the state and what is"),
+        (f"{HERE}:undrawn", "reset raised ZeroDivisionError: .*user_games.py, line"),
+        (f"{HERE}:without_return", "returned nothing: it must return the game"),
+        (f"{HERE}:without_licence", "making the game raised RuntimeError: no licence"),
+        (f"{HERE}:ManyAtOnce", "a vector of environments: return one"),
+        (f"{HERE}:SavesNothing", "save returned a NoneType: return a dictionary of arrays"),
+        (f"{HERE}:Refuses", "reset raised ConnectionError: no simulator"),
     ],
 )
 def test_a_wrong_factory_is_refused(name, sentence):
@@ -96,6 +107,24 @@ def test_an_environment_of_old_gym_is_refused_with_the_remedy(name, sign):
 def test_an_environment_that_is_no_gymnasium_env_is_refused():
     with pytest.raises(UserError, match="returned a NewGym, which is no gymnasium.Env: derive"):
         make(f"{HERE}:NewGym", 16)
+
+
+def test_a_factory_of_any_keywords_is_given_none():
+    assert make(f"{HERE}:any_keywords", 8).frame_shape == (8, 8, 3)
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("1 / 0", "importing fails_at_once raised ZeroDivisionError"),
+        ("def", "line 1, is no Python"),
+    ],
+)
+def test_a_module_that_cannot_be_imported_is_named(text, sentence, tmp_path, monkeypatch):
+    (tmp_path / "fails_at_once.py").write_text(text + "\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(UserError, match=sentence):
+        make("fails_at_once:make", 16)
 
 
 def test_frames_of_another_size_are_refused_with_the_option_to_change():

@@ -105,6 +105,74 @@ def forgetful(frame_size):
     return env._replace(step=step)
 
 
+def result_with(**fields):
+    """A factory of catch whose step returns other fields."""
+
+    def make(frame_size) -> JaxEnv:
+        env = catch(frame_size)
+
+        def step(state, action, key):
+            state, after = env.step(state, action, key)
+            return state, after._replace(**fields)
+
+        return env._replace(step=step)
+
+    return make
+
+
+long_reward = result_with(reward=jnp.zeros(1))
+flag_as_reward = result_with(reward=jnp.bool_(True))
+number_as_flag = result_with(end=jnp.int32(0))
+
+
+def plain_tuple(frame_size) -> JaxEnv:
+    env = catch(frame_size)
+
+    def step(state, action, key):
+        state, after = env.step(state, action, key)
+        return state, tuple(after)
+
+    return env._replace(step=step)
+
+
+def three_things(frame_size) -> JaxEnv:
+    env = catch(frame_size)
+    return env._replace(step=lambda *arguments: (*env.step(*arguments), 0))
+
+
+def undrawn(frame_size) -> JaxEnv:
+    return catch(frame_size)._replace(reset=lambda key: 1 / 0)
+
+
+def without_return():
+    Gray()
+
+
+def without_licence(**keywords):
+    raise RuntimeError("no licence")
+
+
+def any_keywords(**keywords):
+    return Gray(**keywords)
+
+
+class ManyAtOnce(NewGym):
+    num_envs = 3
+
+
+class SavesNothing(SingleGame):
+    def __init__(self):
+        super().__init__(catch(16))
+
+    def save(self):
+        return None
+
+
+class Refuses(SavesNothing):
+    def reset(self, seed):
+        raise ConnectionError("no simulator")
+
+
 THE_ONE = SingleGame(catch(16))
 
 

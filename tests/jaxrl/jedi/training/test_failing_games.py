@@ -8,10 +8,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from jaxrl.app.errors import UserError
 from jaxrl.envs.catch import catch
 from jaxrl.envs.protocol import GameError
 from jaxrl.envs.single import SingleGame
 from jaxrl.jedi.play.collect import Exploration, HostPlayers, JaxPlayers
+from jaxrl.jedi.training.checkpoints import restore_agent
 from jaxrl.jedi.training.loop import train
 from jaxrl.jedi.training.run import close
 from jaxrl.jedi.training.setup import open_session
@@ -96,6 +98,83 @@ def test_a_game_is_made_anew_as_often_as_allowed(capsys):
     with pytest.raises(GameError, match="simulator went away"):
         for t in range(3):
             players.play(small_agent.agent(), jax.random.key(t), 8, 1.0)
+
+
+class FailsToBegin(SingleGame):
+    """Catch whose resets fail at some numbers, counted over all games together."""
+
+    def __init__(self, resets, bad):
+        super().__init__(catch(16))
+        self.resets, self.bad = resets, bad
+
+    def reset(self, seed):
+        if next(self.resets) in self.bad:
+            raise ConnectionError("no new game")
+        return super().reset(seed)
+
+
+def test_a_game_that_cannot_begin_is_made_anew_too():
+    resets, agent = itertools.count(1), small_agent.agent()
+
+    def make_env():
+        return FailsToBegin(resets, {2, 4})
+
+    players = HostPlayers([make_env(), make_env()], agent, 0, make_env, restarts=2)
+    chunk, _ = players.play(agent, jax.random.key(0), 20, 1.0)
+    assert players.restarts == 0 and np.isfinite(chunk.reward).all() and chunk.end.any()
+
+
+def test_an_evaluation_is_begun_anew_too(tmp_path):
+    """Of the games that are made, the fifth is the first of the evaluations."""
+    steps, games = itertools.count(1), itertools.count(1)
+
+    def make_env():
+        return Fails(steps, range(10**6) if next(games) == 6 else {}, "raise")
+
+    config = replace(small_run.CONFIG, game=replace(small_run.CONFIG.game, restart_on_error=1))
+    assert train(config, tmp_path / "anew", make_env, say=silent).finished
+    games = itertools.count(1)
+    with pytest.raises(GameError, match="simulator went away.*everything played before is saved"):
+        train(small_run.CONFIG, tmp_path / "not", make_env, say=silent)
+
+
+def test_games_that_would_join_are_refused_in_jax():
+    """`game_over` alone would make one episode of two games."""
+    env, agent = catch(16), small_agent.agent()
+
+    def step(state, action, key):
+        after, seen = env.step(state, action, key)
+        return after, seen._replace(end=jnp.bool_(False), game_over=seen.end)
+
+    players = JaxPlayers(env._replace(step=step), agent, 2, seed=0)
+    with pytest.raises(GameError, match="game_over with neither end nor trunc") as refused:
+        players.play(agent, jax.random.key(0), 40, 1.0)
+    chunk, _ = refused.value.played
+    assert 0 < len(chunk.action) < 40
+
+
+class CannotClose(SingleGame):
+    def close(self):
+        raise RuntimeError("window is gone")
+
+
+def test_a_run_whose_games_cannot_be_closed_is_finished(tmp_path, capsys):
+    assert train(small_run.CONFIG, tmp_path, lambda: CannotClose(catch(16)), say=silent).finished
+    assert "close raised RuntimeError: window is gone" in capsys.readouterr().out
+
+
+def test_a_game_with_other_actions_than_its_run_is_named(tmp_path):
+    train(small_run.CONFIG, tmp_path, lambda: catch(16), say=silent)
+    longer = small_run.until(small_run.CONFIG, 96)
+
+    def other():
+        return catch(16)._replace(num_actions=4)
+
+    sentence = "was trained with 3 actions, and catch has 4 now: give the game its actions back"
+    with pytest.raises(UserError, match=sentence):
+        train(longer, tmp_path, other, say=silent)
+    with pytest.raises(UserError, match=sentence):
+        restore_agent(tmp_path, small_run.CONFIG, other())
 
 
 class Unseeded(SingleGame):
