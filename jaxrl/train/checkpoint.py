@@ -12,6 +12,7 @@ import json
 import logging
 import math
 import os
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -165,13 +166,22 @@ class Checkpoints:
         ocp = self._ocp
         if step in self._manager.all_steps():
             return
+        arrays = to_names(to_host(tree))
         items = ocp.args.Composite(
-            arrays=ocp.args.StandardSave(to_names(to_host(tree))), record=ocp.args.JsonSave(record)
+            arrays=ocp.args.StandardSave(arrays), record=ocp.args.JsonSave(record)
         )
         with writing(self.folder):
+            self._check_room(sum(array.nbytes for array in jax.tree.leaves(arrays)))
             self._manager.save(
                 step, args=items, metrics={} if score is None else {"score": float(score)}
             )
+
+    def _check_room(self, needed: int) -> None:
+        """Refuse to begin what the disk has no room for: the threads that write would print a page
+        of tracebacks before the sentence.
+        """
+        if not is_remote(self.folder) and shutil.disk_usage(self.folder).free < needed:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     def wait(self) -> None:
         """Until everything is on disk; failures of background writing surface here."""

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from types import SimpleNamespace
 from typing import NamedTuple
 
 import flax.struct
@@ -285,6 +286,15 @@ def test_scores_are_plain_json(store):
     store.save(1, {"a": jnp.zeros(1)}, {}, score=2.5)
     store.wait()
     assert json.loads((store.folder / "1" / "metrics" / "metrics").read_text()) == {"score": 2.5}
+
+
+def test_a_disk_without_room_is_named_before_anything_is_written(store, monkeypatch):
+    monkeypatch.setattr(shutil, "disk_usage", lambda folder: SimpleNamespace(free=999))
+    store.save(1, {"a": np.zeros(249, np.float32)}, {})
+    store.wait()
+    with pytest.raises(UserError, match="no space is left to write"):
+        store.save(2, {"a": np.zeros(250, np.float32)}, {})
+    assert store.steps() == [1]
 
 
 def test_a_path_that_was_not_decoded_is_refused_at_once(tmp_path):
