@@ -88,6 +88,9 @@ def writing(path, resume: str = "run the same command to resume") -> Iterator[No
             errno.ENOENT,
             errno.EISDIR,
             errno.ENAMETOOLONG,
+            errno.ENOTEMPTY,
+            errno.EBUSY,
+            errno.EXDEV,
         ):
             reason = f"{path} cannot be created ({error.strerror})"
             raise UserError(f"{reason}: choose another folder") from error

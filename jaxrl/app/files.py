@@ -1,7 +1,8 @@
-"""Files that are written whole or not at all, names that stay in their folder, and paths of run
-folders, local or in a bucket.
+"""Files and folders that are written whole or not at all, names that stay in their folder, and
+paths of run folders, local or in a bucket.
 """
 
+import contextlib
 import hashlib
 import importlib.util
 import io
@@ -10,11 +11,12 @@ import logging
 import math
 import os
 import re
+import shutil
 import stat
 import unicodedata
 import zipfile
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +30,7 @@ __all__ = [
     "is_remote",
     "lock_run",
     "locked",
+    "new_folder",
     "npz_bytes",
     "read_json",
     "read_npz",
@@ -133,6 +136,44 @@ def write_atomic(path: Path | str, content: str | bytes, mode: int | None = None
             os.replace(temporary, target)
         finally:
             temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def new_folder(path: Path | str) -> Iterator[Path]:
+    """Fill a folder of this machine with everything or nothing: the body writes into a temporary
+    one next to it, which is renamed at the end.
+
+    After an exception nothing is left, the folder and those above it neither if they were made
+    here.
+
+    Args:
+      path: of the folder; does not exist, or is empty.
+
+    Yields:
+      The temporary folder.
+
+    Raises:
+      UserError: it holds files, or cannot be written.
+    """
+    folder = resolve_path(path)
+    temporary = folder.with_name(f".{folder.name[:40]}.{os.getpid()}.tmp")
+    made: list[Path] = []
+    try:
+        with writing(folder):
+            made += [one for one in (folder, *folder.parents) if not one.exists()]
+            folder.mkdir(parents=True, exist_ok=True)
+            if held := min(folder.iterdir(), default=None):
+                raise UserError(f"{folder} holds files already ({held.name}): name a new folder")
+            temporary.mkdir()
+        yield temporary
+        with writing(folder):
+            os.replace(temporary, folder)
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)
+        for one in made:  # the innermost first
+            with contextlib.suppress(OSError):
+                one.rmdir()
+        raise
 
 
 def write_json(path: Path | str, value: Any, indent: int | None = 2) -> None:

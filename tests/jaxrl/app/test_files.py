@@ -10,6 +10,7 @@ from jaxrl.app import files
 from jaxrl.app.errors import UserError
 from jaxrl.app.files import (
     inside,
+    new_folder,
     read_json,
     read_npz,
     resolve_path,
@@ -223,3 +224,51 @@ def test_resolve_path(tmp_path, monkeypatch):
     monkeypatch.setattr(files.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(UserError, match=r"latentax\[gcs\]"):
         resolve_path("gs://bucket/run")
+
+
+def test_a_new_folder_appears_whole(tmp_path):
+    target = tmp_path / "a" / "b"
+    with new_folder(target) as folder:
+        (folder / "one").write_text("1")
+        assert list(target.iterdir()) == []
+    assert [path.name for path in target.iterdir()] == ["one"]
+    assert list(target.parent.iterdir()) == [target]
+
+
+@pytest.mark.parametrize("error", [UserError("no"), KeyboardInterrupt()])
+def test_a_new_folder_that_fails_leaves_nothing(tmp_path, error):
+    with pytest.raises(type(error)), new_folder(tmp_path / "a" / "b") as folder:
+        (folder / "one").write_text("1")
+        raise error
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_empty_folder_may_be_there_and_stays_after_a_failure(tmp_path):
+    (tmp_path / "a").mkdir()
+    with pytest.raises(ZeroDivisionError), new_folder(tmp_path / "a"):
+        raise ZeroDivisionError
+    assert [path.name for path in tmp_path.iterdir()] == ["a"]
+    (tmp_path / "link").symlink_to(tmp_path / "a")
+    with new_folder(tmp_path / "link") as folder:
+        (folder / "one").write_text("1")
+    assert (tmp_path / "a" / "one").read_text() == "1" and (tmp_path / "link").is_symlink()
+
+
+def test_a_folder_that_is_not_new_is_refused_before_anything_is_written(tmp_path):
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "old").write_text("x")
+    for path, reason in (
+        (tmp_path / "a", r"a holds files already \(old\): name a new folder"),
+        (tmp_path / "a" / "old", "old cannot be created"),
+        (tmp_path / ("n" * 300), "cannot be created"),
+    ):
+        with pytest.raises(UserError, match=reason), new_folder(path):
+            pytest.fail("the body ran")
+    assert (tmp_path / "a" / "old").read_text() == "x" and len(list(tmp_path.iterdir())) == 1
+
+
+def test_a_folder_that_was_filled_meanwhile_is_kept(tmp_path):
+    with pytest.raises(UserError, match="cannot be created"), new_folder(tmp_path / "a") as folder:
+        (folder / "mine").write_text("1")
+        (tmp_path / "a" / "other").write_text("2")
+    assert [path.name for path in tmp_path.rglob("*")] == ["a", "other"]
