@@ -196,7 +196,7 @@ def check_episode(
             "each step and the last reached"
         )
     rew = _array(rew, "rew", where)
-    if rew.dtype.kind not in "fiu" or rew.shape != (steps,) or not np.isfinite(rew).all():
+    if rew.dtype.kind not in "fiu" or rew.shape != (steps,) or not _all_finite(rew):
         raise UserError(
             f"{where}: rew is {_kind(rew)}: it must be {steps} finite numbers, one per step"
         )
@@ -214,7 +214,7 @@ def check_episode(
             truth.dtype.kind not in "fiub"
             or truth.ndim != 2
             or len(truth) != steps + 1
-            or not np.isfinite(truth).all()
+            or not _all_finite(truth)
         ):
             raise UserError(
                 f"{where}: truth is {_kind(truth)}: it must be finite numbers [{steps + 1}, D], "
@@ -238,13 +238,16 @@ def _array(values, name: str, where: str) -> np.ndarray:
 
 
 def _kind(array: np.ndarray) -> str:
+    is_bad = array.dtype.kind == "f" and not _all_finite(array)
     return f"{array.dtype} {list(array.shape)}" + (
-        " with NaN or infinity" if _has_nan(array) else ""
+        " with NaN or infinity (as float32)" if is_bad else ""
     )
 
 
-def _has_nan(array):
-    return array.dtype.kind == "f" and not np.isfinite(array).all()
+def _all_finite(numbers: np.ndarray) -> bool:
+    """True if the numbers are finite as float32, which is how they are kept."""
+    with np.errstate(over="ignore"):
+        return bool(np.isfinite(numbers.astype(np.float32)).all())
 
 
 def _frames(obs: np.ndarray, where: str) -> np.ndarray:
