@@ -4,7 +4,7 @@ in docs/your_data.md.
 Arrays of a file: `version` (1), `obs` uint8 `[T + 1, H, W, 3]`, `act` integer `[T]`, `rew` numbers
 `[T]`, `end` bool `[T]`; and, if
 there are any, `trunc` bool `[T]`, `truth` numbers `[T + 1, D]`, `truth_names` strings `[D]`. Other
-arrays are ignored.
+arrays are ignored. A file `actions.json` next to them may declare how many actions there are.
 """
 
 import re
@@ -14,11 +14,13 @@ from pathlib import Path
 import numpy as np
 
 from jaxrl.app.errors import UserError, writing
-from jaxrl.app.files import read_npz, write_npz
-from jaxrl.replay.episodes import Episode, check_episode
+from jaxrl.app.files import read_json, read_npz, write_npz
+from jaxrl.replay.episodes import MOST_ACTIONS, Episode, check_episode
 
 VERSION = 1
 NEEDED, OPTIONAL = ("obs", "act", "rew", "end"), ("trunc", "truth")
+ACTIONS_FILE = "actions.json"
+"""An object in JSON; `num_actions` of it is the number of actions, also of those never taken."""
 
 
 def save_episode(
@@ -87,6 +89,28 @@ def episode_files(folder: str | Path) -> list[Path]:
             "jaxrl.replay.episode_files.save_episode"
         )
     return files
+
+
+def declared_actions(folder: str | Path) -> int | None:
+    """Number of actions that `actions.json` of a folder declares; None without a declaration.
+
+    Raises:
+      UserError: the file is damaged, or the number is none of actions.
+    """
+    path = Path(folder).expanduser() / ACTIONS_FILE
+    try:
+        found = read_json(path, "restore or remove it")
+    except FileNotFoundError:
+        return None
+    if not isinstance(found, dict) or "num_actions" not in found:
+        return None
+    number = found["num_actions"]
+    if type(number) is not int or not 1 <= number <= MOST_ACTIONS:
+        raise UserError(
+            f"{path} declares {number!r} as num_actions: it must be a whole number from 1 to "
+            f"{MOST_ACTIONS}"
+        )
+    return number
 
 
 def load_episodes(folder: str | Path) -> Iterator[Episode]:

@@ -34,7 +34,9 @@ class OfflineConfig:
     data.
     """
     num_actions: int | None = None
-    """Number of actions. Absent: one more than the largest in the data."""
+    """Number of actions. Absent: the one that actions.json of the data declares, else one more than
+    the largest in the data.
+    """
     held_out: float = 0.1
     """Share of the episodes (at least one) that nothing is learned from; the same ones whatever the
     seed.

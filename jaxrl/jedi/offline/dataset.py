@@ -11,11 +11,19 @@ from typing import NamedTuple
 import numpy as np
 
 from jaxrl.app.errors import UserError
-from jaxrl.envs.resize import resize_area
+from jaxrl.envs.resize import check_frame_size, resize_area
 from jaxrl.jedi.offline.config import Found, OfflineConfig
 from jaxrl.replay.buffer import ReplayConfig, ReplayIndex
-from jaxrl.replay.episode_files import NEEDED, OPTIONAL, episode_files, read_arrays, read_fields
-from jaxrl.replay.episodes import Episode, check_episode, pack, room_for
+from jaxrl.replay.episode_files import (
+    ACTIONS_FILE,
+    NEEDED,
+    OPTIONAL,
+    declared_actions,
+    episode_files,
+    read_arrays,
+    read_fields,
+)
+from jaxrl.replay.episodes import MOST_ACTIONS, Episode, check_episode, pack, room_for
 from jaxrl.replay.rlds import Rlds, is_rlds
 
 
@@ -28,6 +36,7 @@ class Files:
         """Steps of each episode."""
         names = read_fields(self._files[0], (), ("truth_names",)).get("truth_names", ())
         self.truth_names = tuple(str(name) for name in names)
+        self.num_actions = declared_actions(folder)
 
     def read(self, number: int) -> tuple:
         """Arrays `(obs, act, rew, end, trunc, truth)` of an episode, unchecked."""
@@ -53,6 +62,11 @@ class Dataset:
         return getattr(self.source, "truth_names", ())
 
     @property
+    def num_actions(self) -> int | None:
+        """Number of actions that is stored with the episodes; None if there is none."""
+        return getattr(self.source, "num_actions", None)
+
+    @property
     def replay_config(self) -> ReplayConfig:
         """Exactly enough space for the episodes to learn from."""
         return room_for(
@@ -75,11 +89,13 @@ def open_dataset(config: OfflineConfig) -> Dataset:
     """The episodes that `config` names; nothing but their lengths and the first frame is read yet.
 
     Raises:
-      UserError: there are none, fewer than two, or their frames are not square and no size was
-        named.
+      UserError: there are none, fewer than two, their frames are not square and no size was named,
+        or a setting does not fit them.
     """
     if not config.data:
         raise UserError("no data were named: give the folder of episodes with --data")
+    if config.frame_size is not None:
+        check_frame_size(config.frame_size)
     folder = Path(config.data).expanduser()
     source = Rlds(folder, config.split, config.observation) if is_rlds(folder) else Files(folder)
     count = len(source.lengths)
@@ -101,7 +117,24 @@ def open_dataset(config: OfflineConfig) -> Dataset:
         )
     size = config.frame_size or shape[1]
     chosen = {int(i) for i in held_out}
-    return Dataset(source, size, sorted(chosen), [i for i in range(count) if i not in chosen])
+    learned_from = [i for i in range(count) if i not in chosen]
+    dataset = Dataset(source, size, sorted(chosen), learned_from)
+    check_num_actions(config, dataset.num_actions)
+    return dataset
+
+
+def check_num_actions(config: OfflineConfig, declared: int | None) -> None:
+    """Refuse a `num_actions` that is none, or below the number that is stored with the data."""
+    named = config.num_actions
+    if named is not None and not 1 <= named <= MOST_ACTIONS:
+        raise UserError(
+            f"num_actions is {named}: name the number of actions, from 1 to {MOST_ACTIONS}"
+        )
+    if named is not None and declared is not None and named < declared:
+        raise UserError(
+            f"num_actions is {named}, but {ACTIONS_FILE} of {config.data} declares {declared}: "
+            f"name at least {declared}, or none"
+        )
 
 
 def to_rgb(obs: np.ndarray, where: str) -> np.ndarray:
@@ -111,6 +144,10 @@ def to_rgb(obs: np.ndarray, where: str) -> np.ndarray:
         raise UserError(
             f"{where}: frames are {obs.dtype} {list(obs.shape[1:])}: they must be uint8, height x "
             "width, gray or RGB"
+        )
+    if obs.size == 0:
+        raise UserError(
+            f"{where}: obs has shape {list(obs.shape)}, so it holds no pixel: leave the episode out"
         )
     return np.repeat(obs, 3, axis=-1) if obs.shape[-1] == 1 else obs
 
@@ -138,7 +175,8 @@ def read_all(dataset: Dataset, config: OfflineConfig) -> Contents:
     """Read every episode once.
 
     Raises:
-      UserError: an episode is wrong, or an action is not below `config.num_actions`.
+      UserError: an episode is wrong, or an action is not below the number of actions that
+        `config` names or the data declare.
     """
     digest, most = hashlib.blake2b(digest_size=8), 0
 
@@ -152,7 +190,7 @@ def read_all(dataset: Dataset, config: OfflineConfig) -> Contents:
 
     index, frames = pack(seen(dataset.learned_from), dataset.replay_config)
     held_out = list(seen(dataset.held_out))
-    known = config.num_actions or most + 1
+    known = config.num_actions or dataset.num_actions or most + 1
     if most >= known:
         raise UserError(
             f"{config.data} holds the action {most}, but num_actions is {known}: actions are "

@@ -88,6 +88,12 @@ def test_what_is_no_dataset_is_refused(folder, tmp_path):
         open_dataset(OfflineConfig(data=str(raw(tmp_path / "one", (4, 4, 3), 1))))
     with pytest.raises(UserError, match="held_out is 1.0"):
         open_dataset(small_data.on(folder, held_out=1.0))
+    for size in (0, -4, 1 << 20):
+        with pytest.raises(UserError, match=f"--frame-size is {size}: name a number of pixels"):
+            open_dataset(small_data.on(folder, frame_size=size))
+    for number in (0, -1, 2**20):
+        with pytest.raises(UserError, match=f"num_actions is {number}: name the number"):
+            open_dataset(small_data.on(folder, num_actions=number))
     with pytest.raises(UserError, match="holds the action 2, but num_actions is 2"):
         read_all(
             open_dataset(small_data.on(folder, num_actions=2)), small_data.on(folder, num_actions=2)
@@ -114,3 +120,37 @@ def test_more_actions_than_were_taken_may_be_named(folder, tmp_path):
     config = small_data.on(folder, num_actions=5)
     assert read_all(open_dataset(config), config).found.num_actions == 5
     assert save_episode(tmp_path, *(next(load_episodes(folder))[:4])).exists()
+
+
+def test_the_number_of_actions_is_the_one_stored_with_the_data(folder, tmp_path):
+    copy = shutil.copytree(folder, tmp_path / "copy")
+
+    def number(**changes):
+        config = small_data.on(copy, **changes)
+        return read_all(open_dataset(config), config).found.num_actions
+
+    stored = copy / "actions.json"
+    stored.write_text('{"num_actions": 6}')
+    assert number() == 6 and number(num_actions=6) == 6 and number(num_actions=9) == 9
+    with pytest.raises(UserError, match=r"is 5, but actions.json of .*copy declares 6: name at le"):
+        number(num_actions=5)
+    stored.write_text('{"num_actions": 2}')
+    with pytest.raises(UserError, match="holds the action 2, but num_actions is 2"):
+        number()
+    for text in ('{"actions": [[0, 1]]}', "[1, 2]"):  # of another program, or of an older import
+        stored.write_text(text)
+        assert number() == 3
+    for text in ("0", "true", '"3"', "1e3", "65537", "null"):
+        stored.write_text(f'{{"num_actions": {text}}}')
+        with pytest.raises(UserError, match="actions.json declares .* it must be a whole number"):
+            number()
+    stored.write_text("{")
+    with pytest.raises(UserError, match="actions.json is damaged .*: restore or remove it"):
+        number()
+
+
+@pytest.mark.parametrize("shape", [(0, 0, 3), (0, 8, 3)])
+def test_frames_without_pixels_are_refused(tmp_path, shape):
+    config = OfflineConfig(data=str(raw(tmp_path / "none", shape)), frame_size=4)
+    with pytest.raises(UserError, match="npz: obs has shape .*it holds no pixel"):
+        read_all(open_dataset(config), config)
