@@ -171,13 +171,13 @@ class Checkpoints:
             arrays=ocp.args.StandardSave(arrays), record=ocp.args.JsonSave(record)
         )
         with writing(self.folder):
-            self._check_room(sum(array.nbytes for array in jax.tree.leaves(arrays)))
+            self._check_space(sum(array.nbytes for array in jax.tree.leaves(arrays)))
             self._manager.save(
                 step, args=items, metrics={} if score is None else {"score": float(score)}
             )
 
-    def _check_room(self, needed: int) -> None:
-        """Refuse to begin what the disk has no room for: the threads that write would print a page
+    def _check_space(self, needed: int) -> None:
+        """Refuse to begin what the disk has no space for: the threads that write would print a page
         of tracebacks before the sentence.
         """
         if not is_remote(self.folder) and shutil.disk_usage(self.folder).free < needed:

@@ -288,7 +288,7 @@ def test_scores_are_plain_json(store):
     assert json.loads((store.folder / "1" / "metrics" / "metrics").read_text()) == {"score": 2.5}
 
 
-def test_a_disk_without_room_is_named_before_anything_is_written(store, monkeypatch):
+def test_a_disk_without_space_is_named_before_anything_is_written(store, monkeypatch):
     monkeypatch.setattr(shutil, "disk_usage", lambda folder: SimpleNamespace(free=999))
     store.save(1, {"a": np.zeros(249, np.float32)}, {})
     store.wait()
