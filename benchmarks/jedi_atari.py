@@ -211,7 +211,9 @@ def name_of(preset: str) -> str:
 
 
 def draw(runs: Runs, path: Path) -> None:
-    """Return over steps and over processor time, one row per game, a line for each run."""
+    """Return over steps and over processor time, one row per game, a line for each run, which
+    begins at random play: the first policy is uniform.
+    """
     from matplotlib.figure import Figure
 
     games = [env for env in ENVS if any(variant.startswith(env) for variant in runs)]
@@ -224,9 +226,10 @@ def draw(runs: Runs, path: Path) -> None:
                 for seed, curve in curves.get(f"{env}-{mode}", {}).items():
                     if not curve:  # stopped before its first evaluation
                         continue
+                    start = random_of(runs[f"{env}-{mode}"][str(seed)])
                     axes.plot(
-                        [point[axis] for point in curve],
-                        [point["return"] for point in curve],
+                        [0.0, *(point[axis] for point in curve)],
+                        [start, *(point["return"] for point in curve)],
                         color=f"C{color}",
                         marker=".",
                         label=mode if seed == SEEDS[0] else None,

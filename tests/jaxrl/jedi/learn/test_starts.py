@@ -34,8 +34,9 @@ def shares(batch) -> np.ndarray:
     return np.bincount(np.asarray(batch.action[:, -1]), minlength=LIFE) / len(batch.action)
 
 
-def test_preset_cpu_begins_at_all_steps_of_short_episodes_alike():
-    batch = begun(cpu().agent)
+def test_without_candidates_all_steps_of_short_episodes_are_starts_alike():
+    agent = cpu().agent
+    batch = begun(replace(agent, behavior=replace(agent.behavior, candidates=1)))
     np.testing.assert_allclose(shares(batch), 1 / LIFE, atol=0.03)
     assert batch.weight is None
 
