@@ -190,7 +190,7 @@ def _traced_pair(what: str, function, *arguments):
 
 
 def _check_transition(path: str, after) -> None:
-    if not isinstance(after, Transition):
+    if not all(hasattr(after, name) for name in Transition._fields):
         raise UserError(
             f"{path}: step returns a {type(after).__name__} with the state: return a Transition "
             "(jaxrl/envs/protocol.py)"

@@ -1,15 +1,19 @@
 """A whole training run as one program equals its epochs one by one."""
 
+from types import SimpleNamespace
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from jaxrl.app.errors import UserError
 from jaxrl.envs.catch import catch
 from jaxrl.jedi.agent import init
 from jaxrl.jedi.algorithm import (
     Counts,
     EpochPlan,
+    EpochRecord,
     Run,
     play_and_learn,
     run_epochs,
@@ -17,6 +21,8 @@ from jaxrl.jedi.algorithm import (
 )
 from jaxrl.jedi.learn.batched_loops import stack, unstack
 from jaxrl.jedi.play.collect import new_players, play
+from jaxrl.jedi.training.run import Counters
+from jaxrl.jedi.training.whole_runs import note_epoch
 from jaxrl.replay import buffer
 from jaxrl.train import parallel
 from tests.jaxrl.jedi import small_run
@@ -63,6 +69,26 @@ def test_two_epochs_in_one_program_equal_two_programs(key):
     assert float(record.tallies["world_model"].sums["loss"]) > 0 and bool(record.play_sound)
     assert_same(together, run)
     np.testing.assert_array_equal(records.games.finished, jnp.stack(finished))
+
+
+@pytest.mark.parametrize("joins", [True, False])
+def test_games_that_would_join_end_a_whole_program(key, joins, monkeypatch):
+    """Learning is left out: the mark comes from play."""
+    monkeypatch.setattr(
+        "jaxrl.jedi.algorithm.run_epoch", lambda run, *_: (run, EpochRecord({}, None, None))
+    )
+
+    def step(state, action, key):
+        after, seen = ENV.step(state, action, key)
+        return after, seen._replace(end=seen.end & (not joins))
+
+    plan = EpochPlan(small_run.CONFIG.gate, 20)
+    _, record = play_and_learn(ENV._replace(step=step), plan, begun(key), key, COUNTS)
+    assert record.games.finished.any() and bool(record.play_sound) != joins
+    if joins:
+        session = SimpleNamespace(env=ENV, counters=Counters(epoch=2))
+        with pytest.raises(UserError, match="catch gave .* game_over .* in epoch 3, in the middle"):
+            note_epoch(session, record)
 
 
 @pytest.mark.slow
