@@ -1,10 +1,10 @@
 """Our updates of pixel diffusion and of JEDI next to PyTorch's, on one CPU core: `python -m
 benchmarks.pixel_updates [--batch 4]`.
 
-DIAMOND's networks at the sizes of `atari100k` (`benchmarks.diamond_peer`), one update per call of
+DIAMOND's networks at the sizes of `atari100k` (`benchmarks.diamond_peer`), `updates` per call of
 each kind: denoiser, reward and end model, actor-critic in imagination; and `horizon` imagined steps
 without a policy. Ours run as they do in training, in a compiled loop of updates. The ways take
-turns, and the smallest processor time of each counts. The peer does a little less in imagination:
+turns, and the smallest processor time of a call counts. The peer does a little less in imagination:
 its policy reads no context first, and its model of rewards begins anew at every step. Needs PyTorch
 (`pip install torch`).
 """
@@ -34,6 +34,8 @@ class Settings:
     """Imagined steps of an update of the policy."""
     length: int = 8
     """Frames per segment of the reward and end model."""
+    updates: int = 4
+    """Updates of a kind in a call; training has dozens to thousands in one."""
     repeats: int = 3
     """Measurements of each, after a first call."""
 
@@ -42,7 +44,7 @@ def ours(settings: Settings, mode: str) -> dict[str, Callable[[], None]]:
     """Our updates as calls; each begins at the same agent.
 
     Args:
-      settings: batch, horizon and length.
+      settings: batch, horizon and length, and updates in a call.
       mode: "pixel" or "jedi".
     """
     import jax
@@ -76,7 +78,7 @@ def ours(settings: Settings, mode: str) -> dict[str, Callable[[], None]]:
 
         compiled = jax.jit(loop)
         calls[name if updates else "imagination"] = lambda compiled=compiled, batch=batch: (
-            jax.block_until_ready(compiled(agent, batch, jnp.int32(1)))
+            jax.block_until_ready(compiled(agent, batch, jnp.int32(settings.updates)))
         )
     return calls
 
@@ -104,10 +106,11 @@ def theirs(settings: Settings) -> dict[str, Callable[[], None]]:
         optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4)
 
         def call():
-            optimizer.zero_grad()
-            loss().backward()
-            torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-            optimizer.step()
+            for _ in range(settings.updates):
+                optimizer.zero_grad()
+                loss().backward()
+                torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+                optimizer.step()
 
         return call
 

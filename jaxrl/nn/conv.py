@@ -18,7 +18,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from jaxrl.nn import initializers
-from jaxrl.nn.mlp import per_feature
+from jaxrl.nn.mlp import multiply, per_feature
 
 
 def conv2d(x: jax.Array, kernel: jax.Array, stride: int = 1) -> jax.Array:
@@ -37,7 +37,7 @@ def conv2d(x: jax.Array, kernel: jax.Array, stride: int = 1) -> jax.Array:
     *leading, height, width, channels = x.shape
     size, _, _, features = kernel.shape
     if size == 1 and stride == 1:
-        return x @ kernel[0, 0]
+        return multiply(x, kernel[0, 0])
     y = _conv(x.reshape(-1, height, width, channels), kernel, stride)
     return y.reshape(*leading, *y.shape[1:3], features)
 

@@ -17,6 +17,14 @@ def per_feature(vector: jax.Array, like: jax.Array) -> jax.Array:
     return vector.astype(like.dtype).reshape((1,) * (like.ndim - 1) + (-1,))
 
 
+def multiply(x: jax.Array, matrix: jax.Array) -> jax.Array:
+    """`x @ matrix`, `[..., in]` times `[in, out]`, with the leading axes as one.
+
+    As several axes, XLA's CPU compiler reorders x in memory for the gradient of the matrix.
+    """
+    return (x.reshape(-1, x.shape[-1]) @ matrix).reshape(*x.shape[:-1], matrix.shape[-1])
+
+
 class Dense(nn.Module):
     """`y = x W + b`, parameters float32, arithmetic in `dtype`. `[..., in] -> [..., features]`."""
 
@@ -31,7 +39,7 @@ class Dense(nn.Module):
         shape = (x.shape[-1], self.features)
         default = initializers.fan_in_uniform(shape[0])
         kernel = self.param("kernel", self.kernel_init or default, shape)
-        y = x.astype(self.dtype) @ kernel.astype(self.dtype)
+        y = multiply(x.astype(self.dtype), kernel.astype(self.dtype))
         if self.use_bias:
             bias = self.param("bias", self.bias_init or default, (self.features,))
             y = y + per_feature(bias, y)

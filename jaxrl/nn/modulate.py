@@ -5,33 +5,67 @@ src/models/blocks.py).
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+from jax import lax
 
 from jaxrl.nn import initializers
-from jaxrl.nn.mlp import Dense, per_feature
+from jaxrl.nn.mlp import Dense
 
 GROUP_SIZE = 32
 EPSILON = 1e-5
 
 
-def normalize_groups(x: jax.Array, epsilon: float = EPSILON) -> jax.Array:
-    """Zero mean and unit (biased) variance over H, W and the channels of each group; statistics in
-    float32.
+def normalize_groups(
+    x: jax.Array,
+    scale: jax.Array | float = 1.0,
+    shift: jax.Array | float = 0.0,
+    epsilon: float = EPSILON,
+) -> jax.Array:
+    """Zero mean and unit (biased) variance over H, W and the channels of each group, then `* scale
+    + shift`; all in float32.
 
     Args:
       x: `[..., H, W, C]`; C is split into `max(1, C // 32)` groups.
+      scale: a factor per map and channel, `[..., C]`, or less that broadcasts to it.
+      shift: what is added then, likewise.
       epsilon: added to the variance.
 
     Returns:
-      Array of the same shape and dtype.
+      Array of x's shape and dtype.
     """
-    channels = x.shape[-1]
-    groups = max(1, channels // GROUP_SIZE)
-    split = x.astype(jnp.float32).reshape(*x.shape[:-1], groups, channels // groups)
-    axes = (-4, -3, -1)
-    mean = split.mean(axes, keepdims=True)
-    centered = split - mean
-    variance = jnp.square(centered).mean(axes, keepdims=True)
-    return (centered * jax.lax.rsqrt(variance + epsilon)).reshape(x.shape).astype(x.dtype)
+    values = x.astype(jnp.float32)
+    mean = _group_mean(values.mean((-3, -2)))
+    variance = _group_mean(jnp.square(values - _over_space(mean)).mean((-3, -2)))
+    scale, shift = jnp.broadcast_to(scale, mean.shape), jnp.broadcast_to(shift, mean.shape)
+    factor = lax.rsqrt(variance + epsilon) * scale
+    mean, factor, shift = _computed_once(jnp.stack([mean, factor, shift]))
+    y = (values - _over_space(mean)) * _over_space(factor) + _over_space(shift)
+    return y.astype(x.dtype)
+
+
+def _group_mean(channels: jax.Array) -> jax.Array:
+    """The mean of each group in place of its members, `[..., C]`."""
+    count = channels.shape[-1]
+    groups = channels.reshape(*channels.shape[:-1], max(1, count // GROUP_SIZE), -1)
+    mean = groups.mean(-1, keepdims=True)
+    return jnp.broadcast_to(mean, groups.shape).reshape(channels.shape)
+
+
+def _over_space(channels: jax.Array) -> jax.Array:
+    return channels[..., None, None, :]
+
+
+def _computed_once(rows: jax.Array) -> jax.Array:
+    """`rows`, computed before they are read.
+
+    XLA's CPU compiler would compute them again for every value of the map, in a loop with so many
+    inputs that it is not vectorized, which takes ten times as long. It keeps products of matrices
+    out of such loops, even one with the identity.
+    """
+
+    def product(rows):
+        return jnp.matmul(rows, jnp.eye(rows.shape[-1], dtype=rows.dtype), precision="highest")
+
+    return lax.platform_dependent(rows, cpu=product, default=lambda rows: rows)
 
 
 class GroupNorm(nn.Module):
@@ -42,7 +76,7 @@ class GroupNorm(nn.Module):
         shape = (x.shape[-1],)
         scale = self.param("scale", initializers.ones, shape)
         bias = self.param("bias", initializers.zeros, shape)
-        return normalize_groups(x) * per_feature(scale, x) + per_feature(bias, x)
+        return normalize_groups(x, scale, bias)
 
 
 class AdaGroupNorm(nn.Module):
@@ -60,5 +94,4 @@ class AdaGroupNorm(nn.Module):
         scale, shift = jnp.split(
             Dense(2 * x.shape[-1], dtype=self.dtype, name="linear")(cond), 2, axis=-1
         )
-        over_space = (..., None, None, slice(None))
-        return normalize_groups(x) * (1 + scale[over_space]) + shift[over_space]
+        return normalize_groups(x, 1 + scale, shift)
