@@ -50,11 +50,13 @@ from jaxrl.replay.buffer import Replay
 from jaxrl.train.compiled import QUICKLY, JitOnCpu
 from jaxrl.train.config import changed
 
-PRESET, NETS = cpu("Breakout").agent, tiny("Breakout").agent
+NETS = tiny("Breakout").agent
+PRESET = cpu("Breakout").agent
+PRESET = replace(PRESET, world_model=replace(PRESET.world_model, reward_end_gradient=0.3))
 
 
 class Variant(NamedTuple):
-    """One change of the base, preset `cpu`."""
+    """One change of the base, preset `cpu` with a gradient of rewards and ends."""
 
     values: Mapping[str, Any] = {}
     """Values of the configuration, by dotted name."""

@@ -248,11 +248,6 @@ def check_shapes(spec: AgentSpec) -> None:
             "reward_end_learning.open_loop_share must be from 0 to 1, is "
             f"{learning.open_loop_share}"
         )
-    if learning.carry_sampled and learning.open_loop_share:
-        raise ValueError(
-            "reward_end_learning.carry_sampled must be False with an open_loop_share above 0 "
-            f"({learning.open_loop_share}), which carries all imagined latents"
-        )
     if not 0 <= learning.sampled_share <= 1 or not 0 <= learning.noise < math.inf:
         raise ValueError(
             f"reward_end_learning.sampled_share ({learning.sampled_share}) must be from 0 to 1, "

@@ -101,10 +101,6 @@ class RewardEndLearning:
     those before it; `sampled_share` and `noise` then do nothing. 0: none.
     Our choice.
     """
-    carry_sampled: bool = False
-    """A sampled latent is also the one from which the next step begins, as in imagination, instead
-    of the encoded one. Our choice.
-    """
     candidates: int = 1
     """Segments drawn for each that is learned from; above 1, those with a reward or an end are
     preferred (replay/eventful.py).
@@ -113,6 +109,8 @@ class RewardEndLearning:
     """Factor by which such a segment is likelier to be chosen from the candidates; its losses count
     the less (their sum is unbiased, a batch divides it by its weights). At least 1. Our choice.
     """
+
+    REMOVED: ClassVar[dict[str, bool]] = {"carry_sampled": False}
 
 
 @fields

@@ -258,7 +258,6 @@ def cpu(env: str = "Freeway", mode: Mode = "jedi") -> JediConfig:
         random play: a walk of single random steps never crosses a road
       frames of 48 pixels, an encoder without convolutions, dense networks on flattened latents, one
         denoising pass per imagined step: more updates in the same time
-      the encoder receives some gradient of the reward and end model
       the reward and end model learns on open-loop imagination and prefers segments with events
       the policy learns from the imagined return of every action (`FROM_ALL_ACTIONS`), and its heads
         read the features next to the LSTM
@@ -282,7 +281,7 @@ def cpu(env: str = "Freeway", mode: Mode = "jedi") -> JediConfig:
             (256,), lstm_width=128, kind="dense", heads_read_features=True
         ),
         sampler=SamplerConfig(steps=1),
-        world_model=WorldModelLearning(OptimConfig(3e-3, 1e-2, 1.0), reward_end_gradient=0.3),
+        world_model=WorldModelLearning(OptimConfig(3e-3, 1e-2, 1.0)),
         reward_end_learning=RewardEndLearning(
             OptimConfig(1e-3, 1e-2, 100.0), length=12, open_loop_share=0.75, candidates=8
         ),
@@ -292,15 +291,13 @@ def cpu(env: str = "Freeway", mode: Mode = "jedi") -> JediConfig:
     )
     if mode == "pixel":
         agent = as_pixel(
-            replace(agent, world_model=replace(agent.world_model, reward_end_gradient=0.0)),
+            agent,
             DenoiserConfig((1, 1, 1), (16, 32, 32), cond_width=64),
             RewardEndConfig((1, 1, 1, 1), (16, 16, 32, 32), cond_width=64, lstm_width=256),
             ActorCriticConfig((16, 32, 32), (True, True, True), lstm_width=128),
         )
     elif mode == "separate":
-        agent = as_separate(
-            replace(agent, world_model=replace(agent.world_model, reward_end_gradient=0.0))
-        )
+        agent = as_separate(agent)
     first, per_epoch = Updates(1_600, 450, 300, 1_000), Updates(20, 40, 150, 200)
     return JediConfig(
         env,

@@ -4,7 +4,7 @@ Every network here accepts any number of leading axes: `[..., H, W, C]`.
 
 Why `conv2d` has its own derivative rule: on XLA's CPU backend a convolution inside a `scan` or
 `while_loop` is fast only if its axes are in the usual order (NHWC, HWIO), and the *gradients* that
-XLA derives are not: there they run 12 to 60 times slower than outside (benchmarks/conv_in_scan.py,
+XLA derives are not: there they run 35 to 52 times slower than outside (benchmarks/conv_in_scan.py,
 results in benchmarks/results/), which would forbid "one program per epoch" on a laptop. On CPU the
 derivative is therefore written as convolutions whose transposes are in the usual order. The forward
 pass, and everything on GPU and TPU, stays XLA's own convolution.

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any, TypeVar
 
 from jaxrl.app.errors import UserError
+from jaxrl.app.progress import warn
 
 T = TypeVar("T")
 
@@ -23,6 +24,9 @@ def from_dict(cls: type[T], data: dict[str, Any], where: str = "") -> T:
     """The inverse of `to_dict`.
 
     Renamed fields are found by the class attribute `OLD_NAMES`, `{old: new}`.
+
+    What a field was that exists no longer is in the class attribute `REMOVED`, `{name: value that
+    did nothing}`: it is left out, with a warning if another was stored.
 
     A field that is not there takes its default: what was stored before the field existed was made
       without it, and new fields come with
@@ -39,6 +43,13 @@ def from_dict(cls: type[T], data: dict[str, Any], where: str = "") -> T:
     hints = typing.get_type_hints(cls)
     fields = {field.name: field for field in dataclasses.fields(cls)}
     data = {getattr(cls, "OLD_NAMES", {}).get(name, name): value for name, value in data.items()}
+    removed = getattr(cls, "REMOVED", {})
+    for name in sorted(set(removed) & set(data)):
+        if data.pop(name) != removed[name]:
+            warn(
+                f"the stored configuration has {where}{name}, which was removed since: a run that "
+                "is continued learns without it"
+            )
     for name in sorted(set(fields) ^ set(data)):
         trouble = "is unknown" if name in data else "is missing"
         if name in data or not has_default(fields[name]):

@@ -91,7 +91,7 @@ def training_pairs(state: AgentState, batch: Segment, key: jax.Array, axis_name:
     chosen = round(learning.sampled_share * (z.shape[1] - spec.config.context))
     if chosen > 0:
         z_next = replace_by_sampled(state, z, z_next, batch, keys[:, :2], chosen)
-    z_before = carried(z, z_next, batch.step_mask) if learning.carry_sampled else z[:, :-1]
+    z_before = z[:, :-1]
     if learning.noise > 0:
         noisy = jax.vmap(lambda k, z: add_random_noise(k, z, learning.noise))(keys[:, 2], z_before)
         z_before = jnp.where(
@@ -159,17 +159,6 @@ def replace_by_sampled(state, z, z_next, batch: Segment, keys, chosen: int):
     noise = jax.vmap(lambda k: draw_noise(state.spec, k, (chosen,)))(keys[:, 1])
     sampled = predict(state.spec, state.world.params["denoiser"], context, action, mask, noise)
     return jax.vmap(lambda z_next, step, new: z_next.at[step].set(new))(z_next, pick, sampled)
-
-
-def carried(z, z_next, live):
-    """`[B, T-1, ...]`: what each step begins from, `z_next` of the step before it; the encoded
-    latent after padding and at the beginning.
-
-    In imagination both sides of a step are sampled. A model that reads the difference of an encoded
-    and a sampled latent, and never that of two sampled ones, takes their errors for events.
-    """
-    later = jnp.where(live[:, : z.shape[1] - 2, None, None, None], z_next[:, :-1], z[:, 1:-1])
-    return jnp.concatenate([z[:, :1], later], axis=1)
 
 
 def add_random_noise(key, z, largest: float):

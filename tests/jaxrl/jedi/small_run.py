@@ -17,9 +17,7 @@ from tests.jaxrl.jedi import small_agent
 
 AGENT = replace(
     small_agent.CONFIG,
-    reward_end_learning=replace(
-        small_agent.CONFIG.reward_end_learning, candidates=3, carry_sampled=True
-    ),
+    reward_end_learning=replace(small_agent.CONFIG.reward_end_learning, candidates=3),
     behavior=replace(small_agent.CONFIG.behavior, candidates=3, replay_weight=0.1, replay_length=2),
     reward_end=replace(
         small_agent.CONFIG.reward_end,

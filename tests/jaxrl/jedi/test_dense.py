@@ -27,7 +27,7 @@ CONFIG = replace(
 )
 
 
-OPEN_LOOP = replace(CONFIG.reward_end_learning, open_loop_share=0.5, carry_sampled=False)
+OPEN_LOOP = replace(CONFIG.reward_end_learning, open_loop_share=0.5)
 POOLED = replace(
     CONFIG,
     reward_end=replace(CONFIG.reward_end, kind="pooled"),

@@ -61,6 +61,14 @@ def test_stored_fields_are_found_by_their_old_names():
     )
 
 
+def test_a_removed_field_is_left_out_with_a_warning_if_it_did_something(capsys):
+    now = RewardEndLearning(length=7)
+    assert from_dict(RewardEndLearning, to_dict(now) | {"carry_sampled": False}) == now
+    assert capsys.readouterr().err == ""
+    assert from_dict(RewardEndLearning, to_dict(now) | {"carry_sampled": True}) == now
+    assert "has carry_sampled, which was removed since" in capsys.readouterr().err
+
+
 def test_old_settings_are_taken_and_shown_with_a_warning():
     taken = {
         "heads": (AgentConfig(), "reward_end_learning", RewardEndLearning(length=7)),

@@ -13,12 +13,7 @@ import pytest
 from jaxrl.app.errors import UserError
 from jaxrl.jedi.agent import init
 from jaxrl.jedi.learn.loops import PHASES, draw_for
-from jaxrl.jedi.learn.reward_end import (
-    accuracies,
-    classification_loss,
-    training_pairs,
-    update_reward_end,
-)
+from jaxrl.jedi.learn.reward_end import accuracies, classification_loss, update_reward_end
 from jaxrl.jedi.nets.reward_end import ChangeReader, PooledRewardEnd, RewardEnd, RewardEndConfig
 from jaxrl.jedi.nets.reward_values import add_log_prior
 from jaxrl.jedi.play.game import make_game
@@ -231,32 +226,6 @@ def test_batches_of_rewards_and_ends_prefer_events_and_the_others_do_not():
     )
 
 
-def test_a_sampled_latent_is_carried_into_the_next_step():
-    config = replace(
-        small_agent.CONFIG,
-        reward_end_learning=replace(
-            small_agent.CONFIG.reward_end_learning, sampled_share=1.0, noise=0.0
-        ),
-    )
-    batch, key = small_agent.segments(jax.random.key(5), (4,), 5), jax.random.key(6)
-    batch = batch.replace(step_mask=batch.step_mask.at[0, 1].set(False))
-    pairs = {}
-    for carry in (False, True):
-        own = replace(
-            config, reward_end_learning=replace(config.reward_end_learning, carry_sampled=carry)
-        )
-        agent = init(own, small_agent.ACTIONS, (16, 16, 3), jax.random.key(0))
-        pairs[carry] = tuple(map(np.asarray, jax.jit(training_pairs)(agent, batch, key)))
-    (encoded, after), (before, same) = pairs[False], pairs[True]
-    np.testing.assert_array_equal(after, same)
-    wanted = np.where(
-        np.asarray(batch.step_mask)[:, :3, None, None, None], after[:, :-1], encoded[:, 1:]
-    )
-    np.testing.assert_array_equal(before[:, 1:], wanted)
-    np.testing.assert_array_equal(before[:, 0], encoded[:, 0])
-    assert np.abs(before[1] - encoded[1]).max() > 0.01
-
-
 def test_an_update_with_weights_moves_one_model_alone():
     batch = small_agent.segments(jax.random.key(5), (4,), 5)
     batch = batch.replace(weight=jnp.broadcast_to(jnp.array([[2.0], [0.5], [1.0], [0.0]]), (4, 5)))
@@ -338,11 +307,6 @@ def test_an_update_with_weights_moves_one_model_alone():
         ),
         ("reward_end_learning", {"open_loop_share": -1.0}, "must be from 0 to 1, is -1.0"),
         ("reward_end_learning", {"open_loop_share": 7.0}, "must be from 0 to 1, is 7.0"),
-        (
-            "reward_end_learning",
-            {"open_loop_share": 0.5, "carry_sampled": True},
-            r"carry_sampled must be False with an open_loop_share above 0 \(0.5\)",
-        ),
         (
             "reward_end",
             {"kind": "pooled"},
