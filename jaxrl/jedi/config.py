@@ -110,7 +110,7 @@ class RewardEndLearning:
     the less (their sum is unbiased, a batch divides it by its weights). At least 1. Our choice.
     """
 
-    REMOVED: ClassVar[dict[str, bool]] = {"carry_sampled": False}
+    REMOVED: ClassVar[dict[str, bool]] = {"carry_sampled": False}  # in 0.2
 
 
 @fields

@@ -20,8 +20,11 @@ def per_feature(vector: jax.Array, like: jax.Array) -> jax.Array:
 def multiply(x: jax.Array, matrix: jax.Array) -> jax.Array:
     """`x @ matrix`, `[..., in]` times `[in, out]`, with the leading axes as one.
 
-    As several axes, XLA's CPU compiler reorders x in memory for the gradient of the matrix.
+    With several leading axes, XLA's CPU compiler reorders x in memory to compute the gradient of
+    the matrix.
     """
+    if x.ndim <= 2:
+        return x @ matrix
     return (x.reshape(-1, x.shape[-1]) @ matrix).reshape(*x.shape[:-1], matrix.shape[-1])
 
 

@@ -44,8 +44,9 @@ def normalize_groups(
 
 def _group_mean(channels: jax.Array) -> jax.Array:
     """The mean of each group in place of its members, `[..., C]`."""
-    count = channels.shape[-1]
-    groups = channels.reshape(*channels.shape[:-1], max(1, count // GROUP_SIZE), -1)
+    *leading, count = channels.shape
+    num_groups = max(1, count // GROUP_SIZE)
+    groups = channels.reshape(*leading, num_groups, count // num_groups)
     mean = groups.mean(-1, keepdims=True)
     return jnp.broadcast_to(mean, groups.shape).reshape(channels.shape)
 
@@ -59,7 +60,8 @@ def _computed_once(rows: jax.Array) -> jax.Array:
 
     XLA's CPU compiler would compute them again for every value of the map, in a loop with so many
     inputs that it is not vectorized, which takes ten times as long. It keeps products of matrices
-    out of such loops, even one with the identity.
+    out of such loops, even one with the identity; at the highest precision it changes no value,
+    but a channel that is not finite makes all channels of its map NaN.
     """
 
     def product(rows):

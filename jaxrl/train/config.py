@@ -25,8 +25,8 @@ def from_dict(cls: type[T], data: dict[str, Any], where: str = "") -> T:
 
     Renamed fields are found by the class attribute `OLD_NAMES`, `{old: new}`.
 
-    What a field was that exists no longer is in the class attribute `REMOVED`, `{name: value that
-    did nothing}`: it is left out, with a warning if another was stored.
+    Removed fields are listed in the class attribute `REMOVED`, `{name: value that did nothing}`;
+    they are left out, with a warning if another value was stored.
 
     A field that is not there takes its default: what was stored before the field existed was made
       without it, and new fields come with

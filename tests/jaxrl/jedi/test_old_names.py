@@ -9,6 +9,7 @@ import pytest
 
 import jaxrl.jedi
 from jaxrl.app import old_names
+from jaxrl.app.progress import warn
 from jaxrl.jedi import config
 from jaxrl.jedi.cli.options import Learn, parse, with_present_options
 from jaxrl.jedi.config import (
@@ -62,6 +63,7 @@ def test_stored_fields_are_found_by_their_old_names():
 
 
 def test_a_removed_field_is_left_out_with_a_warning_if_it_did_something(capsys):
+    warn.cache_clear()
     now = RewardEndLearning(length=7)
     assert from_dict(RewardEndLearning, to_dict(now) | {"carry_sampled": False}) == now
     assert capsys.readouterr().err == ""

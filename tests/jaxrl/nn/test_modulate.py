@@ -45,6 +45,24 @@ def test_low_precision_goes_in_and_out_but_statistics_are_float32():
     )
 
 
+@pytest.mark.parametrize("shape", [(0, 4, 4, 8), (2, 0, 4, 4, 64)])
+def test_no_maps_are_no_maps(shape):
+    assert normalize_groups(jnp.ones(shape)).shape == shape
+
+
+@pytest.mark.parametrize("channels", [8, 64])
+def test_scale_and_shift_come_after_the_normalization(channels):
+    draw = np.random.default_rng(channels).normal
+    x = jnp.asarray(draw(size=(2, 4, 4, channels)), jnp.float32)
+    scale, shift = (jnp.asarray(draw(size=(2, channels)), jnp.float32) for _ in range(2))
+    wanted = [
+        slow_norm(np.asarray(x[i])) * np.asarray(scale[i]) + np.asarray(shift[i]) for i in range(2)
+    ]
+    found = normalize_groups(x, scale, shift)
+    np.testing.assert_allclose(found, np.stack(wanted), atol=1e-5)
+    np.testing.assert_array_equal(jax.vmap(normalize_groups)(x, scale, shift), found)
+
+
 def test_a_constant_map_becomes_zero_with_finite_gradient():
     x = jnp.full((3, 3, 4), 5.0)
     np.testing.assert_array_equal(normalize_groups(x), 0)
