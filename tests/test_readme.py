@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parent.parent
 README = ROOT / "README.md"
 FIRST = (
     'python3 -m venv .venv && .venv/bin/pip install -e ".[atari]" && .venv/bin/python -m '
-    "jaxrl.jedi train --env UpNDown"
+    "jaxrl.jedi train --env Assault"
 )
 SECOND = 'python3 -m venv .venv && .venv/bin/pip install -e ".[dev]" && .venv/bin/python -m pytest'
 ELSEWHERE = ("http://", "https://", "mailto:")
